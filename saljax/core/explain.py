@@ -1,0 +1,131 @@
+"""From one image to many: the only vmap over images."""
+
+import functools
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Int, Key, UInt
+
+from saljax.core.types import Images, Method, ScoreFn
+
+
+def explain(
+    method: Method,
+    score_fn: ScoreFn,
+    images: Images,
+    targets: Int[Array, "batch *classes_asked"] | np.ndarray,
+    *,
+    key: Key[Array, ""] | UInt[Array, "2"] | None = None,
+    ids: Int[Array, " batch"] | np.ndarray | None = None,
+) -> Float[Array, "batch ..."]:
+    """Explain many images with a method that explains one, as one compiled program.
+
+    The program is compiled once for a method, its hyperparameters, the structure of `score_fn` and
+    the shapes; equal `functools.partial`s share it, and other weights of the same architecture do
+    too. Weights and array-valued hyperparameters are its arguments, never its constants. A map
+    depends on its image, target, id and key alone: not on batch size, order or devices.
+
+    Where `images` are sharded over their first axis, each device runs the program on its own
+    images, and no data moves between devices:
+
+        mesh = jax.make_mesh((8,), ("data",))
+        images = jax.device_put(images, NamedSharding(mesh, PartitionSpec("data")))
+
+    Memory grows with N times the method's `chunk_size`; call it with a few images at a time.
+
+    Args:
+        method: a method of saljax, or one with its signature; hyperparameters are given with
+            `functools.partial(saljax.glas, sigma_light=3.0)`.
+        score_fn: images (N, *spatial, C) -> scores (N, K): any JAX callable. Weights must be
+            leaves of it as a pytree to be arguments (an NNX module is one; for Linen
+            `jax.tree_util.Partial(model.apply, variables)`). A plain function is compiled in as it
+            is, so pass the same object again, not a new lambda.
+        images: (N, *spatial, C), in [0, 1].
+        targets: class indices (N,), or (N, T) for methods that answer several classes at once.
+        key: for random methods; `jax.random.key(0)` if not given. Image i uses
+            `fold_in(key, ids[i])`.
+        ids: (N,) integers that name the images; 0..N-1 if not given.
+
+    Returns:
+        Maps (N, *spatial), or (N, T, *spatial); larger is more important.
+
+    Raises:
+        ValueError: `targets` or `ids` do not go with the images.
+    """
+    images = jnp.asarray(images)
+    targets = jnp.asarray(targets, jnp.int32)
+    number = images.shape[0]
+    ids = jnp.arange(number) if ids is None else jnp.asarray(ids)
+    for name, value in [("targets", targets), ("ids", ids)]:
+        if value.shape[:1] != (number,):
+            raise ValueError(
+                f"`{name}` must have one entry an image, {number} of them; got shape {value.shape}."
+            )
+    if isinstance(method, functools.partial):
+        method = Partial(method.func, *method.args, **method.keywords)
+    arrays, rest = _split((method, score_fn))
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0) if key is None else key, ids)
+    mesh_axis = _sharded_axis(images)
+    if mesh_axis is not None:
+        mesh, axis = mesh_axis
+        arrays = jax.device_put(arrays, NamedSharding(mesh, PartitionSpec()))
+        targets, keys = jax.device_put((targets, keys), NamedSharding(mesh, PartitionSpec(axis)))
+    return _explain(arrays, images, targets, keys, rest=rest, mesh_axis=mesh_axis)
+
+
+@functools.partial(jax.jit, static_argnames=("rest", "mesh_axis"))
+def _explain(arrays, images, targets, keys, *, rest, mesh_axis):
+    def run(arrays, images, targets, keys):
+        method, score_fn = _join(arrays, rest)
+        random = "key" in inspect.signature(method).parameters
+
+        def one(image, target, key):
+            return method(score_fn, image, target, **({"key": key} if random else {}))
+
+        return jax.vmap(one)(images, targets, keys)
+
+    if mesh_axis is not None:
+        mesh, axis = mesh_axis
+        # Under shard_map a data-dependent loop ends on each device for its own images; under the
+        # partitioner its condition would be a reduction over all devices at every step.
+        run = jax.shard_map(
+            run,
+            mesh=mesh,
+            in_specs=(
+                PartitionSpec(),
+                PartitionSpec(axis),
+                PartitionSpec(axis),
+                PartitionSpec(axis),
+            ),
+            out_specs=PartitionSpec(axis),
+            check_vma=False,
+        )
+    return run(arrays, images, targets, keys)
+
+
+def _split(tree):
+    """Arrays of a pytree, and the hashable rest: structure, functions, numbers, strings."""
+    leaves, structure = jax.tree.flatten(tree)
+    is_array = [isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves]
+    arrays = [leaf for leaf, array in zip(leaves, is_array, strict=True) if array]
+    others = tuple(None if array else leaf for leaf, array in zip(leaves, is_array, strict=True))
+    return arrays, (structure, tuple(is_array), others)
+
+
+def _join(arrays, rest):
+    structure, is_array, others = rest
+    array = iter(arrays)
+    leaves = [next(array) if a else leaf for a, leaf in zip(is_array, others, strict=True)]
+    return jax.tree.unflatten(structure, leaves)
+
+
+def _sharded_axis(images):
+    sharding = getattr(images, "sharding", None)
+    if not isinstance(sharding, NamedSharding) or not isinstance(sharding.mesh, Mesh):
+        return None
+    sharded = len(sharding.spec) > 0 and sharding.spec[0] is not None and sharding.mesh.size > 1
+    return (sharding.mesh, sharding.spec[0]) if sharded else None

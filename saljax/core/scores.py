@@ -1,0 +1,135 @@
+"""Making a score function: preprocessing, probabilities, sums over classes, host callbacks.
+
+Each helper wraps a score function in `jax.tree_util.Partial`, a pytree: the weights inside stay
+arguments of the compiled program and never become constants of it.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
+
+from saljax.core.types import Images, ScoreFn, Scores
+
+
+def _as_pytree(score_fn: ScoreFn) -> ScoreFn:
+    """A plain function is no pytree; as the static part of a Partial it may pass through jit."""
+    return Partial(score_fn) if jax.tree.leaves(score_fn) == [score_fn] else score_fn
+
+
+def _probabilities(score_fn, images):
+    return jax.nn.softmax(score_fn(images), axis=-1)
+
+
+def probabilities(score_fn: ScoreFn) -> ScoreFn:
+    """Softmax probabilities of a score function that gives logits.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> logits (N, K).
+
+    Returns:
+        Score function with scores in [0, 1] that sum to 1 over the classes.
+    """
+    return Partial(_probabilities, _as_pytree(score_fn))
+
+
+def _preprocess(score_fn, mean, std, images):
+    return score_fn((images - mean) / std)
+
+
+def preprocess(
+    score_fn: ScoreFn,
+    mean: Sequence[float] | Float[Array, " channels"],
+    std: Sequence[float] | Float[Array, " channels"],
+) -> ScoreFn:
+    """Put a classifier's channel normalization inside its score function.
+
+    Perturbations then act on RGB in [0, 1], where black is 0, and the classifier sees
+    (image - mean) / std.
+
+    Args:
+        score_fn: normalized images (N, *spatial, C) -> scores (N, K).
+        mean: one value a channel, in units of [0, 1] images.
+        std: one value a channel, in units of [0, 1] images.
+
+    Returns:
+        Score function of images in [0, 1].
+    """
+    mean, std = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
+    return Partial(_preprocess, _as_pytree(score_fn), mean, std)
+
+
+def _class_sums(score_fn, membership, images):
+    return score_fn(images) @ membership
+
+
+def class_sums(score_fn: ScoreFn, groups: Sequence[Sequence[int]], num_classes: int) -> ScoreFn:
+    """Scores of groups of classes, each the sum over its members.
+
+    One group of five classes answers "why one of these five?" (S2 section 1, equation 2); groups
+    such as all breeds of dog answer "why a dog?" when `score_fn` gives probabilities.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        groups: class indices of each group.
+        num_classes: K.
+
+    Returns:
+        Score function with one score a group; target 0 is the first group.
+
+    Raises:
+        ValueError: a group names a class outside 0..K-1.
+    """
+    membership = np.zeros((num_classes, len(groups)), np.float32)
+    for column, members in enumerate(groups):
+        outside = [index for index in members if not 0 <= index < num_classes]
+        if outside:
+            raise ValueError(
+                f"`groups` must name classes in 0..{num_classes - 1}; group {column} has {outside}."
+            )
+        membership[list(members), column] = 1.0
+    return Partial(_class_sums, _as_pytree(score_fn), jnp.asarray(membership))
+
+
+def from_callback(fn: Callable[[np.ndarray], np.ndarray], num_classes: int) -> ScoreFn:
+    """Score function of any black box on the host: torch, TensorFlow, a web service.
+
+    The box is called from inside the compiled program with whole batches: all perturbed images of
+    a chunk, for all images of the call, arrive in one array. Forward-only methods work with it;
+    there are no gradients.
+
+    Args:
+        fn: numpy images (N, *spatial, C) float32 in [0, 1] -> scores (N, num_classes). It must
+            answer the same for the same image whatever else is in the batch.
+        num_classes: K.
+
+    Returns:
+        Score function that can be jitted and vmapped.
+
+    Raises:
+        ValueError: `fn` returned another shape than (N, num_classes); raised when it is called.
+    """
+
+    def score(images: Images) -> Scores:
+        image_shape = images.shape[1:]
+
+        def on_host(batch):
+            batch = np.asarray(batch)
+            leading = batch.shape[: batch.ndim - len(image_shape)]
+            scores = np.asarray(fn(batch.reshape(-1, *image_shape)), np.float32)
+            expected = (math.prod(leading), num_classes)
+            if scores.shape != expected:
+                raise ValueError(
+                    f"the callback must return scores of shape {expected}, one row an image; "
+                    f"got {scores.shape}."
+                )
+            return scores.reshape(*leading, num_classes)
+
+        out = jax.ShapeDtypeStruct((images.shape[0], num_classes), jnp.float32)
+        return jax.pure_callback(on_host, out, images, vmap_method="expand_dims")
+
+    return Partial(score)

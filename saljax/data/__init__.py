@@ -1,0 +1,1 @@
+"""Images, boxes and generated data with known evidence."""

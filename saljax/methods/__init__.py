@@ -1,0 +1,1 @@
+"""One file, one paper; the function bears the method's name."""

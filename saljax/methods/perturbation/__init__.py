@@ -1,0 +1,1 @@
+"""Methods that score perturbed images, forward passes only."""

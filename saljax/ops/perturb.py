@@ -1,0 +1,82 @@
+"""Taking pixels away: the perturbation and the images of no evidence that replace them."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax.tree_util import Partial
+from jaxtyping import Array, Float, Key, Num
+
+from saljax.ops import images as image_ops
+
+Image = Float[Array, "*spatial channels"]
+
+
+def perturb(
+    image: Image,
+    mask: Float[Array, "*spatial"],
+    baseline: Num[Array, "..."] | float | Callable[[Image], Num[Array, "..."]] = 0.0,
+) -> Image:
+    """Keep the image where the mask is 1, show the baseline where it is 0.
+
+    psi(I, M, B) = I * M + B * (1 - M)
+
+    Args:
+        image: I, (*spatial, C).
+        mask: M, (*spatial) in [0, 1].
+        baseline: B, anything that broadcasts to the image (0.0 is black, (C,) one color, an image
+            of the same shape), or a function of the image such as `mean_color` or `blurred(10.)`.
+
+    Returns:
+        (*spatial, C).
+
+    Raises:
+        ValueError: `mask` has another shape than the image without its channels.
+    """
+    if mask.shape != image.shape[:-1]:
+        raise ValueError(
+            f"`mask` must have the image's spatial shape, {image.shape[:-1]}; got {mask.shape}."
+        )
+    return blend(image, mask, baseline_image(image, baseline))
+
+
+def blend(image: Image, mask: Float[Array, "*spatial"], baseline_image: Image) -> Image:
+    """`perturb` with the baseline already an image, so that many masks share it."""
+    keep = mask[..., None]
+    return image * keep + baseline_image * (1 - keep)
+
+
+def baseline_image(
+    image: Image, baseline: Num[Array, "..."] | float | Callable[[Image], Num[Array, "..."]]
+) -> Image:
+    """The baseline as an image of the same shape and dtype."""
+    values = jnp.asarray(baseline(image) if callable(baseline) else baseline, image.dtype)
+    return jnp.broadcast_to(
+        values.reshape((1,) * (image.ndim - values.ndim) + values.shape), image.shape
+    )
+
+
+def black(image: Image) -> Image:
+    """RGB 0 everywhere: no light."""
+    return jnp.zeros_like(image)
+
+
+def mean_color(image: Image) -> Image:
+    """The image's own mean color everywhere."""
+    return jnp.broadcast_to(image.mean(tuple(range(image.ndim - 1)), keepdims=True), image.shape)
+
+
+def blurred(sigma: float) -> Callable[[Image], Image]:
+    """The image blurred with standard deviation `sigma` pixels: colors stay, details go."""
+    return Partial(image_ops.blur, sigma=sigma)
+
+
+def noise(image: Image, key: Key[Array, ""], *, mean: float = 0.5, std: float = 0.2) -> Image:
+    """Independent Gaussian noise in every value, clipped to [0, 1]. The defaults are our choice."""
+    return jnp.clip(mean + std * jax.random.normal(key, image.shape, image.dtype), 0.0, 1.0)
+
+
+def random_color(image: Image, key: Key[Array, ""]) -> Image:
+    """One color, uniform in [0, 1] a channel, everywhere."""
+    color = jax.random.uniform(key, (1,) * (image.ndim - 1) + image.shape[-1:], image.dtype)
+    return jnp.broadcast_to(color, image.shape)
