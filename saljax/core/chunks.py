@@ -14,8 +14,8 @@ def length(count: int, chunk_size: int) -> int:
     fewest items is taken, the longest of equals: 225 items in chunks of at most 32 go as 9 x 25
     and not as 8 x 32.
     """
-    lengths = range(min(count, chunk_size), chunk_size // 2, -1)
-    return min(lengths, key=lambda n: -(-count // n) * n, default=1)
+    longest = min(count, chunk_size)
+    return min(range(longest, longest // 2, -1), key=lambda n: -(-count // n) * n)
 
 
 def map_over(fn: Callable[[Any], Any], items: Any, chunk_size: int) -> Any:

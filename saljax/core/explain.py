@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +18,7 @@ def explain(
     method: Method,
     score_fn: ScoreFn,
     images: Images,
-    targets: Int[Array, "batch *classes_asked"] | np.ndarray,
+    targets: Int[Array, "batch *classes_asked"] | np.ndarray | Sequence[int],
     *,
     key: Key[Array, ""] | UInt[Array, "2"] | None = None,
     ids: Int[Array, " batch"] | np.ndarray | None = None,

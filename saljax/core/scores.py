@@ -38,6 +38,8 @@ def probabilities(score_fn: ScoreFn) -> ScoreFn:
 
 
 def _preprocess(score_fn, mean, std, images):
+    channels_last = range(images.ndim - 1)
+    mean, std = jnp.expand_dims(mean, channels_last), jnp.expand_dims(std, channels_last)
     return score_fn((images - mean) / std)
 
 

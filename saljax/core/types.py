@@ -7,9 +7,8 @@ A *mask* is (*spatial) in [0, 1]; 1 keeps the pixel, 0 replaces it by the baseli
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
 
-from jaxtyping import Array, Float, Int, Key, Num, Shaped
+from jaxtyping import Array, Float, Int, Num
 
 Image = Float[Array, "*spatial channels"]
 Images = Float[Array, "batch *spatial channels"]
@@ -18,21 +17,9 @@ Target = Int[Array, "*classes_asked"] | int
 """A class index (), or (T,) for methods that answer several classes from the same passes."""
 Saliency = Float[Array, "..."]
 """(*spatial), or (T, *spatial) where T targets were asked."""
-Mask = Float[Array, "*spatial"]
-PRNGKey = Key[Array, ""]
 ScoreFn = Callable[[Images], Scores]
 Baseline = Num[Array, "..."] | float | Callable[[Image], Num[Array, "..."]]
 """The image of no evidence: anything that broadcasts to the image, or a function of the image."""
-
-
-class Method(Protocol):
-    """An explanation method: a pure function of one image.
-
-    Hyperparameters are keywords with the paper's defaults; a random method also takes `key`.
-    """
-
-    def __call__(
-        self, score_fn: ScoreFn, image: Image, target: Target, /, **hyperparameters: Any
-    ) -> Shaped[Array, "..."]:
-        """Return the saliency map of `target` in `image`."""
-        ...
+Method = Callable[..., Saliency]
+"""A pure function of one image, `method(score_fn, image, target, *, hyperparameters) -> saliency`.
+Hyperparameters are keywords with the paper's defaults; a random method also takes `key`."""

@@ -1,0 +1,125 @@
+import functools
+import importlib
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+
+import saljax
+
+explain = importlib.import_module("saljax.core.explain")
+
+
+def linear_softmax(weights, images):
+    return jax.nn.softmax(images.reshape(len(images), -1) @ weights)
+
+
+@pytest.fixture
+def score_fn():
+    weights = np.random.default_rng(1).normal(size=(12 * 12 * 3, 5)) * 0.2
+    return jax.tree_util.Partial(linear_softmax, jnp.asarray(weights, jnp.float32))
+
+
+@pytest.fixture
+def images():
+    return jnp.asarray(np.random.default_rng(2).uniform(size=(8, 12, 12, 3)), jnp.float32)
+
+
+@pytest.fixture
+def targets():
+    return np.arange(8) % 5
+
+
+def random_method(score_fn, image, target, *, key, scale=1.0):
+    return score_fn(image[None])[0, target] + scale * jax.random.normal(key, image.shape[:-1])
+
+
+COLLECTIVES = re.compile("all-reduce|all-gather|all-to-all|collective-permute|reduce-scatter")
+GLAS = functools.partial(saljax.glas, grid=4, chunk_size=8)
+RGLAS = functools.partial(saljax.rglas, grid=4, max_iterations=3, t2=1.5)
+
+
+def test_a_batch_equals_its_images_one_by_one(score_fn, images, targets):
+    together = saljax.explain(GLAS, score_fn, images, targets)
+    assert together.shape == (8, 12, 12)
+    for image, target, saliency in zip(images, targets, together, strict=True):
+        np.testing.assert_allclose(saliency, GLAS(score_fn, image, int(target)), rtol=1e-4)
+
+
+def test_a_map_depends_on_its_id_and_not_on_its_neighbors(score_fn, images, targets, key):
+    maps = saljax.explain(random_method, score_fn, images, targets, key=key)
+    order = np.asarray([5, 0, 3])
+    some = saljax.explain(
+        random_method, score_fn, images[order], targets[order], key=key, ids=order
+    )
+    np.testing.assert_allclose(some, maps[order], rtol=1e-6)
+    others = saljax.explain(
+        random_method, score_fn, images, targets, key=jax.random.fold_in(key, 1)
+    )
+    assert not np.allclose(others, maps)
+
+
+def test_several_targets(score_fn, images):
+    both = saljax.explain(GLAS, score_fn, images, np.tile([0, 3], (8, 1)))
+    assert both.shape == (8, 2, 12, 12)
+    only = saljax.explain(GLAS, score_fn, images, np.full(8, 3))
+    np.testing.assert_allclose(both[:, 1], only, rtol=1e-4)
+
+
+def test_compiled_once_for_equal_partials_and_for_other_weights(images, targets):
+    traces = []
+
+    def counted(weights, images):
+        traces.append(1)
+        return linear_softmax(weights, images)
+
+    for seed in (1, 2):
+        weights = jnp.asarray(np.random.default_rng(seed).normal(size=(432, 5)), jnp.float32)
+        score_fn = jax.tree_util.Partial(counted, weights)
+        method = functools.partial(saljax.glas, grid=4, points=jnp.full((3, 2), float(seed)))
+        saljax.explain(method, score_fn, images, targets)
+    assert len(traces) == 1
+
+
+def test_weights_are_no_constants_of_the_program(images, targets):
+    weights = jnp.zeros((432, 1000))
+    score_fn = jax.tree_util.Partial(linear_softmax, weights)
+    run = jax.jit(lambda score_fn: saljax.explain(GLAS, score_fn, images, targets))
+    assert len(run.lower(score_fn).as_text()) < weights.nbytes / 4
+
+
+@pytest.mark.parametrize("method", [GLAS, RGLAS])
+def test_eight_devices_give_the_same_maps_without_talking(
+    method, score_fn, images, targets, monkeypatch
+):
+    mesh = jax.make_mesh((8,), ("data",))
+    sharded = jax.device_put(images, NamedSharding(mesh, PartitionSpec("data")))
+    on_one = saljax.explain(method, score_fn, images, targets)
+    on_eight = saljax.explain(method, score_fn, sharded, targets)
+    assert len(on_eight.sharding.device_set) == 8
+    np.testing.assert_allclose(on_eight, on_one, rtol=1e-4, atol=1e-4)
+
+    programs = []
+    compiled = explain._explain
+
+    def spy(*args, **kwargs):
+        programs.append(compiled.lower(*args, **kwargs).compile().as_text())
+        return compiled(*args, **kwargs)
+
+    monkeypatch.setattr(explain, "_explain", spy)
+    saljax.explain(method, score_fn, sharded, targets)
+    assert not COLLECTIVES.search(programs[0])
+    assert COLLECTIVES.search(jax.jit(jnp.sum).lower(sharded).compile().as_text())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"targets": [0, 1]}, "`targets`.*8 of them"), ({"ids": np.arange(3)}, "`ids`.*8 of them")],
+)
+@pytest.mark.usefixtures("as_users_run")
+def test_wrong_arguments(score_fn, images, targets, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        saljax.explain(GLAS, score_fn, **({"images": images, "targets": targets} | arguments))

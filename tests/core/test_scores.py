@@ -1,0 +1,83 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import saljax
+
+
+@pytest.fixture
+def images():
+    return jnp.asarray(np.random.default_rng(0).uniform(size=(4, 5, 5, 3)), jnp.float32)
+
+
+def linear(weights, images):
+    return images.reshape(len(images), -1) @ weights
+
+
+@pytest.fixture
+def weights():
+    return jnp.asarray(np.random.default_rng(1).normal(size=(75, 6)), jnp.float32)
+
+
+def test_probabilities_are_the_softmax(images, weights):
+    score_fn = saljax.scores.probabilities(jax.tree_util.Partial(linear, weights))
+    logits = np.asarray(images).reshape(4, -1) @ np.asarray(weights)
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    np.testing.assert_allclose(score_fn(images), expected, rtol=1e-4)
+
+
+def test_preprocess_normalizes_before_the_classifier(images, weights):
+    mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
+    score_fn = saljax.scores.preprocess(jax.tree_util.Partial(linear, weights), mean, std)
+    normalized = (np.asarray(images) - np.float32(mean)) / np.float32(std)
+    np.testing.assert_allclose(score_fn(images), linear(weights, normalized), rtol=1e-4, atol=1e-4)
+
+
+def test_class_sums(images, weights):
+    score_fn = saljax.scores.class_sums(jax.tree_util.Partial(linear, weights), [[0, 2, 5], [1]], 6)
+    scores = np.asarray(linear(weights, images))
+    expected = np.stack([scores[:, [0, 2, 5]].sum(1), scores[:, 1]], 1)
+    np.testing.assert_allclose(score_fn(images), expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(ValueError, match=r"group 1 has \[6\]"):
+        saljax.scores.class_sums(score_fn, [[0], [6]], 6)
+
+
+def test_weights_stay_arguments_and_plain_functions_pass_through_jit(images, weights):
+    wrapped = saljax.scores.probabilities(
+        saljax.scores.preprocess(jax.tree_util.Partial(linear, weights), (0.5,) * 3, (0.2,) * 3)
+    )
+    assert any(leaf is weights for leaf in jax.tree.leaves(wrapped))
+    plain = saljax.scores.probabilities(lambda images: linear(weights, images))
+    run = jax.jit(lambda score_fn, images: score_fn(images))
+    np.testing.assert_allclose(
+        run(plain, images), saljax.scores.probabilities(plain.args[0])(images), rtol=1e-5
+    )
+
+
+def test_callback_is_called_with_whole_batches(images, weights):
+    batches = []
+
+    def black_box(batch):
+        batches.append(batch.shape)
+        return linear(np.asarray(weights), batch)
+
+    score_fn = saljax.scores.from_callback(black_box, 6)
+    np.testing.assert_allclose(
+        jax.jit(score_fn)(images), linear(weights, images), rtol=1e-4, atol=1e-5
+    )
+    of_jax = saljax.explain(
+        saljax.glas, jax.tree_util.Partial(linear, weights), images, [1, 2, 3, 0]
+    )
+    batches.clear()
+    of_box = saljax.explain(saljax.glas, score_fn, images, [1, 2, 3, 0])
+    np.testing.assert_allclose(of_box, of_jax, rtol=1e-3, atol=1e-4)
+    # 15 x 15 lights, as many shadows and the clean image of 4 images, at most 32 of each at a time.
+    assert {shape[1:] for shape in batches} == {(5, 5, 3)}
+    assert len(batches) <= 451 / 16 and sum(shape[0] for shape in batches) <= 4 * 451 * 1.05
+
+
+def test_callback_with_a_wrong_shape_is_told(images):
+    score_fn = saljax.scores.from_callback(lambda batch: np.zeros((len(batch), 5)), 6)
+    with pytest.raises(Exception, match=r"shape \(4, 6\), one row an image; got \(4, 5\)"):
+        jax.block_until_ready(score_fn(images))
