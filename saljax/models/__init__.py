@@ -1,0 +1,8 @@
+"""Classifiers: load them by name."""
+
+from saljax.models.labels import find_class as find_class
+from saljax.models.zoo import ModelInfo as ModelInfo
+from saljax.models.zoo import convert_file as convert_file
+from saljax.models.zoo import info as info
+from saljax.models.zoo import load as load
+from saljax.models.zoo import names as names

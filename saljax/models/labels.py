@@ -1,0 +1,59 @@
+"""Class names, and finding a class by its index or its name."""
+
+import difflib
+import functools
+from collections.abc import Sequence
+from importlib import resources
+
+
+@functools.cache
+def imagenet() -> tuple[str, ...]:
+    """Return the 1000 class names of ILSVRC 2012, in the order of torchvision's logits.
+
+    A name is the first word or words of its WordNet synset. Three words name two classes each
+    (crane, cardigan, maillot); those carry a word of the synset's definition in parentheses.
+
+    Source: the public class index, `assets/imagenet_classes.txt`: index, WordNet id, name.
+    """
+    text = (resources.files("saljax") / "assets" / "imagenet_classes.txt").read_text("utf-8")
+    return tuple(line.split(" ", 2)[2] for line in text.splitlines())
+
+
+def find_class(text: str, labels: Sequence[str]) -> int:
+    """Return the index of a class.
+
+    Args:
+        text: its index in decimal, or its name; upper and lower case are the same, and so are
+            underscores and spaces. What stands in parentheses in a name may be left out.
+        labels: the names of all classes, in order.
+
+    Returns:
+        The index, 0 <= index < len(labels).
+
+    Raises:
+        ValueError: no class has this index or name (near names are suggested), or several have.
+    """
+    wanted = _plain(text)
+    if wanted.lstrip("-").isdecimal():
+        if 0 <= int(wanted) < len(labels):
+            return int(wanted)
+        raise ValueError(f"no class {wanted}: the classes are 0 to {len(labels) - 1}")
+    plain = [_plain(label) for label in labels]
+    found = [index for index, label in enumerate(plain) if label == wanted] or [
+        index for index, label in enumerate(plain) if label.split(" (")[0] == wanted
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{index} {labels[index]}" for index in found)
+        raise ValueError(f"{text!r} names {len(found)} classes ({names}); give the index")
+    near = [label for label in plain if wanted and wanted in label]
+    near += difflib.get_close_matches(wanted, plain, n=5)
+    names = ", ".join(labels[plain.index(label)] for label in dict.fromkeys(near[:5]))
+    raise ValueError(
+        f"no class is called {text!r}" + (f"; near: {names}" if names else "; give its index")
+    )
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.replace("_", " ").lower().split())

@@ -1,0 +1,163 @@
+"""ResNet-18, 34, 50 and 101, as torchvision builds them.
+
+He, Zhang, Ren, Sun, CVPR 2016, in the variant known as v1.5: the bottleneck's stride is on its
+3x3 convolution and not on its first 1x1. Torch pads strided convolutions symmetrically.
+
+Parameters have torchvision's module paths with Flax's leaf names: `layer1.0.conv1.kernel`,
+`layer1.0.bn1.scale`, `fc.kernel`. Tagged activations: `conv1`, `relu`, `maxpool`, each block
+(`layer1.0`, ..., `layer4.2`), each stage (`layer1`, ..., `layer4`), `avgpool`.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jaxtyping import Array, Float
+
+from saljax.core.taps import tag
+
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+STD = np.array([0.229, 0.224, 0.225], np.float32)
+"""Mean and standard deviation of ImageNet's channels, as torchvision's weights expect them."""
+
+
+class Architecture(NamedTuple):
+    """Blocks per stage, and whether a block is a bottleneck (1x1, 3x3, 1x1) or a pair of 3x3."""
+
+    blocks: tuple[int, int, int, int]
+    bottleneck: bool
+
+
+ARCHITECTURES = {
+    "resnet18": Architecture((2, 2, 2, 2), bottleneck=False),
+    "resnet34": Architecture((3, 4, 6, 3), bottleneck=False),
+    "resnet50": Architecture((3, 4, 6, 3), bottleneck=True),
+    "resnet101": Architecture((3, 4, 23, 3), bottleneck=True),
+}
+"""He et al., table 1."""
+
+Features = Float[Array, "batch _ _ _"]
+
+
+class Conv(nnx.Module):
+    """Convolution without bias, symmetrically padded to keep the size at stride 1."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, *, rngs: nnx.Rngs):
+        init = jax.nn.initializers.he_normal()
+        self.kernel = nnx.Param(init(rngs.params(), (size, size, inputs, outputs), jnp.float32))
+        self.stride = stride
+
+    def __call__(self, x: Features) -> Features:
+        """Map (N, h, w, inputs) to (N, ceil(h / stride), ceil(w / stride), outputs)."""
+        kernel, stride = self.kernel[...], self.stride
+        size = kernel.shape[0]
+        if size == 1:
+            # A matrix product over channels; XLA on CPU runs it much faster than a convolution.
+            if stride > 1:
+                x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, stride, stride, 1))
+            return jnp.einsum("nhwi,io->nhwo", x, kernel[0, 0])
+        padding = [(size // 2, size // 2)] * 2
+        return jax.lax.conv_general_dilated(
+            x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        )
+
+
+def _norm(channels: int, rngs: nnx.Rngs) -> nnx.BatchNorm:
+    return nnx.BatchNorm(channels, use_running_average=True, epsilon=1e-5, rngs=rngs)
+
+
+class Block(nnx.Module):
+    """Two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1, around a shortcut."""
+
+    def __init__(self, inputs: int, width: int, stride: int, bottleneck: bool, *, rngs: nnx.Rngs):
+        outputs = 4 * width if bottleneck else width
+        if bottleneck:
+            self.conv1 = Conv(inputs, width, 1, rngs=rngs)
+            self.conv2 = Conv(width, width, 3, stride, rngs=rngs)
+            self.conv3 = Conv(width, outputs, 1, rngs=rngs)
+            self.bn3 = _norm(outputs, rngs)
+        else:
+            self.conv1 = Conv(inputs, width, 3, stride, rngs=rngs)
+            self.conv2 = Conv(width, width, 3, rngs=rngs)
+        self.bn1, self.bn2 = _norm(width, rngs), _norm(width, rngs)
+        self.downsample = nnx.List(
+            [Conv(inputs, outputs, 1, stride, rngs=rngs), _norm(outputs, rngs)]
+            if stride > 1 or inputs != outputs
+            else []
+        )
+        self.bottleneck = bottleneck
+
+    def __call__(self, x: Features) -> Features:
+        """Map (N, h, w, inputs) to (N, ceil(h / stride), ceil(w / stride), outputs) >= 0."""
+        shortcut = x
+        for layer in self.downsample:
+            shortcut = layer(shortcut)
+        x = jax.nn.relu(self.bn1(self.conv1(x)))
+        x = self.bn2(self.conv2(x))
+        if self.bottleneck:
+            x = self.bn3(self.conv3(jax.nn.relu(x)))
+        return jax.nn.relu(x + shortcut)
+
+
+class ResNet(nnx.Module):
+    """A ResNet: a score function of images that gives logits.
+
+    Args:
+        architecture: blocks per stage and their kind; see `ARCHITECTURES`.
+        num_classes: number of logits.
+        rngs: where the random initial kernels come from.
+    """
+
+    def __init__(self, architecture: Architecture, num_classes: int = 1000, *, rngs: nnx.Rngs):
+        self.conv1, self.bn1 = Conv(3, 64, 7, 2, rngs=rngs), _norm(64, rngs)
+        bottleneck = architecture.bottleneck
+        inputs, stages = 64, []
+        for stage, count in enumerate(architecture.blocks):
+            width, blocks = 64 * 2**stage, []
+            for index in range(count):
+                stride = 2 if stage > 0 and index == 0 else 1
+                blocks.append(Block(inputs, width, stride, bottleneck, rngs=rngs))
+                inputs = 4 * width if bottleneck else width
+            stages.append(nnx.List(blocks))
+        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+        self.fc = nnx.Linear(inputs, num_classes, rngs=rngs)
+
+    def __call__(
+        self, images: Float[Array, "batch height width channels"]
+    ) -> Float[Array, "batch classes"]:
+        """Map images (N, height, width, 3), RGB in [0, 1], to logits (N, num_classes).
+
+        Raises:
+            ValueError: the images have another number of channels.
+        """
+        if images.shape[-1] != 3:
+            raise ValueError(f"a ResNet takes RGB images (N, height, width, 3); got {images.shape}")
+        x = (images - MEAN.reshape(1, 1, 1, 3)) / STD.reshape(1, 1, 1, 3)
+        x = tag(self.conv1(x), "conv1")
+        x = tag(jax.nn.relu(self.bn1(x)), "relu")
+        x = tag(nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))), "maxpool")
+        stages = (self.layer1, self.layer2, self.layer3, self.layer4)
+        for number, blocks in enumerate(stages, start=1):
+            for index, block in enumerate(blocks):
+                x = tag(block(x), f"layer{number}.{index}")
+            x = tag(x, f"layer{number}")
+        x = tag(x.mean(axis=(1, 2)), "avgpool")
+        return self.fc(x)
+
+
+@functools.cache
+def abstract(name: str, num_classes: int = 1000) -> ResNet:
+    """Return a ResNet of shapes alone: nothing random is drawn for weights that come from a file.
+
+    Args:
+        name: a key of `ARCHITECTURES`.
+        num_classes: number of logits.
+
+    Returns:
+        The model, with `jax.ShapeDtypeStruct` for every parameter. One object is given to all who
+        ask, since tracing a hundred layers takes a second: leave it as it is.
+    """
+    return nnx.eval_shape(lambda: ResNet(ARCHITECTURES[name], num_classes, rngs=nnx.Rngs(0)))

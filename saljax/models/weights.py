@@ -1,0 +1,187 @@
+"""Files of weights, and filling a model with them.
+
+Weights are plain float32 tensors under dotted names: `layer1.0.conv1.kernel` is
+`model.layer1[0].conv1.kernel`. They are kept as safetensors; torch's own files can be read too.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import nnx
+
+Tensors = Mapping[str, np.ndarray]
+TORCH_SUFFIXES = (".pth", ".pt", ".tar")
+
+
+def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Read named tensors from a file.
+
+    Args:
+        path: a `.safetensors` file, or a torch state dict (`.pth`, `.pt`, `.tar`), bare or inside
+            a checkpoint under `state_dict` or `model`. Torch's is read without running any code.
+
+    Returns:
+        The tensors; floating ones as float32, whatever precision the file has.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is empty, damaged, of an unknown kind, or needs torch, which is not there.
+    """
+    path = Path(path)
+    if path.suffix not in (".safetensors", *TORCH_SUFFIXES):
+        raise ValueError(
+            f"{path}: unknown kind of weights file; expected .safetensors or "
+            f"{', '.join(TORCH_SUFFIXES)}"
+        )
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such weights file")
+    if path.is_dir():
+        raise IsADirectoryError(f"{path}: a folder, expected a weights file")
+    if path.stat().st_size == 0:
+        raise ValueError(f"{path}: the weights file is empty; fetch or convert it again")
+    tensors = _read_torch(path) if path.suffix in TORCH_SUFFIXES else _read_safetensors(path)
+    return {name: _as_float32(value) for name, value in tensors.items()}
+
+
+def _as_float32(value: np.ndarray) -> np.ndarray:
+    return value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        return safetensors.numpy.load(path.read_bytes())
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{path}: damaged, or not a safetensors file ({error})") from None
+    except KeyError as error:
+        raise ValueError(
+            f"{path}: numpy has no numbers of type {error}; save the weights as float32 or float16"
+        ) from None
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import torch
+    except ImportError:
+        raise ValueError(
+            f"{path}: reading a torch file needs torch: pip install 'saljax[torch]', "
+            "or give the weights as .safetensors"
+        ) from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"{path}: damaged, or not a plain torch state dict ({reason})") from None
+    for wrapper in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if not isinstance(content, dict) or not all(torch.is_tensor(v) for v in content.values()):
+        raise ValueError(
+            f"{path}: holds no state dict; save one with torch.save(m.state_dict(), f)"
+        )
+    return {
+        name: (value.float() if value.is_floating_point() else value).numpy()
+        for name, value in content.items()
+    }
+
+
+def write(
+    path: str | os.PathLike, tensors: Tensors, metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write named tensors as safetensors; an interrupted write leaves no file at `path`.
+
+    Args:
+        path: where to; ends in `.safetensors`.
+        tensors: what to write.
+        metadata: short texts kept in the file's header, such as where the weights come from.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written.
+        ValueError: `path` does not end in `.safetensors`.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ValueError(f"{path}: weights are written as .safetensors; name the file so")
+    content = safetensors.numpy.save(
+        {name: np.ascontiguousarray(value) for name, value in tensors.items()},
+        None if metadata is None else dict(metadata),
+    )
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def parameters(model: nnx.Module) -> dict[str, np.ndarray]:
+    """Return every parameter and statistic of a model under its dotted name."""
+    return {name: np.asarray(leaf) for name, leaf in _leaves(model).items()}
+
+
+def shapes(model: nnx.Module) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter and statistic of a model, which may be abstract."""
+    return {name: tuple(leaf.shape) for name, leaf in _leaves(model).items()}
+
+
+def _leaves(model: nnx.Module) -> dict:
+    flat = nnx.to_flat_state(nnx.state(model))
+    return {".".join(map(str, path)): leaf.get_value() for path, leaf in flat}
+
+
+def assign(model: nnx.Module, tensors: Tensors) -> nnx.Module:
+    """Return the model with its parameters replaced by tensors of the same dotted names.
+
+    Args:
+        model: the model, or its abstract form from `nnx.eval_shape`, which is left as it is.
+        tensors: one for every name of `shapes(model)`, and no other.
+
+    Returns:
+        A new model.
+
+    Raises:
+        ValueError: names, shapes or types differ; the message names the first of them.
+    """
+    problem = mismatch(shapes(model), tensors)
+    if problem:
+        raise ValueError(f"the weights do not fit {type(model).__name__}: {problem}")
+    graph, state = nnx.split(model)
+    filled = [
+        (path, leaf.replace(jnp.asarray(tensors[".".join(map(str, path))])))
+        for path, leaf in nnx.to_flat_state(state)
+    ]
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def mismatch(expected: Mapping[str, tuple[int, ...]], tensors: Tensors) -> str:
+    """Say in one line how named tensors differ from the expected names and shapes.
+
+    Args:
+        expected: name -> shape of a float32 tensor.
+        tensors: what was given.
+
+    Returns:
+        The differences, the first two of each sort by name and the others by number; "" if none.
+    """
+    both = [name for name in expected if name in tensors]
+    sorts = {
+        "missing": [name for name in expected if name not in tensors],
+        "not of this model": sorted(name for name in tensors if name not in expected),
+        "of another shape": [
+            f"{name} {tensors[name].shape} instead of {expected[name]}"
+            for name in both
+            if tensors[name].shape != expected[name]
+        ],
+        "not float32": [
+            f"{name} {tensors[name].dtype}" for name in both if tensors[name].dtype != np.float32
+        ],
+    }
+    return "; ".join(
+        f"{len(names)} {sort} ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})"
+        for sort, names in sorts.items()
+        if names
+    )

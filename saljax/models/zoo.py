@@ -1,0 +1,152 @@
+"""Classifiers by name.
+
+Flax is imported where a model is built and not before: listing the models is as light as JAX.
+"""
+
+import difflib
+import os
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from saljax.models import labels
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What one needs to know of a classifier before loading it.
+
+    Attributes:
+        name: what `load` calls it.
+        description: one line for people.
+        input_shape: (*spatial, channels) of the images it was trained on; others work.
+        resize: pictures are brought to this short side in pixels; None: taken as they are.
+        crop: and then to their central square of this side; None: not cropped.
+        bundled: its weights come with saljax.
+        labels: class names in the order of the logits.
+        layer: the tagged activation that methods look at unless told otherwise.
+    """
+
+    name: str
+    description: str
+    input_shape: tuple[int, ...]
+    resize: int | None
+    crop: int | None
+    bundled: bool
+    labels: tuple[str, ...]
+    layer: str
+
+
+def _birdlets() -> ModelInfo:
+    from saljax.data.birdlets import SPECIES
+
+    text = "small network for the generated birds, whose evidence is known"
+    return ModelInfo("birdlets", text, (96, 96, 3), 96, 96, True, tuple(SPECIES), "block4")
+
+
+def _glas3d() -> ModelInfo:
+    text = "small 3-D network for the generated volumes, after the appendix of GLAS"
+    names = ("control", "patient")
+    return ModelInfo("glas3d", text, (32, 32, 32, 1), None, None, True, names, "block3")
+
+
+def _resnet(depth: int) -> ModelInfo:
+    text = f"ResNet-{depth} for ImageNet's 1000 classes, as torchvision builds it"
+    names = labels.imagenet()
+    return ModelInfo(f"resnet{depth}", text, (224, 224, 3), 256, 224, False, names, "layer4")
+
+
+_INFO = {
+    "birdlets": _birdlets,
+    "glas3d": _glas3d,
+    "resnet18": lambda: _resnet(18),
+    "resnet34": lambda: _resnet(34),
+    "resnet50": lambda: _resnet(50),
+    "resnet101": lambda: _resnet(101),
+}
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all classifiers."""
+    return tuple(_INFO)
+
+
+def info(name: str) -> ModelInfo:
+    """Return what there is to know of a classifier, without loading it.
+
+    Args:
+        name: one of `names()`.
+
+    Raises:
+        ValueError: there is none of this name; near names are suggested.
+    """
+    if name not in _INFO:
+        near = difflib.get_close_matches(name, _INFO, n=3) or list(_INFO)
+        raise ValueError(f"no model is called {name!r}; did you mean {', '.join(near)}?")
+    return _INFO[name]()
+
+
+def load(name: str, weights: str | os.PathLike | None = None) -> Any:
+    """Load a classifier.
+
+    Args:
+        name: one of `names()`.
+        weights: a file of weights, in our names or, for the ResNets, in torchvision's:
+            `.safetensors`, or with torch installed `.pth`. None: the bundled ones. The number of
+            classes of a ResNet is read from the file.
+
+    Returns:
+        score_fn: images (N, *spatial, C), RGB in [0, 1], to logits (N, K). It is a pytree whose
+        leaves are the weights, so it can be an argument of a compiled function.
+
+    Raises:
+        OSError: the file does not exist or cannot be read.
+        ValueError: no such model; no weights; or weights that do not fit.
+    """
+    about = info(name)
+    if weights is None and not about.bundled:
+        raise ValueError(
+            f"{name} comes without weights: give a file of torchvision's {name} weights "
+            "(.safetensors or .pth) as weights="
+        )
+    if weights is None:
+        weights = os.fspath(resources.files("saljax") / "assets" / f"{name}.safetensors")  # type: ignore
+    return _fill(name, weights)
+
+
+def _fill(name: str, path: str | os.PathLike) -> Any:
+    from flax import nnx
+
+    from saljax.models.from_torchvision import convert
+    from saljax.models.resnet import ARCHITECTURES, abstract
+    from saljax.models.weights import assign, read
+
+    tensors = read(path)
+    try:
+        if name in ARCHITECTURES:
+            tensors = convert(tensors, name)
+            return assign(abstract(name, tensors["fc.bias"].size), tensors)
+        if name == "birdlets":
+            from saljax.models.birdlets import Birdlets as Network
+        else:
+            from saljax.models.glas3d import Glas3D as Network
+        return assign(nnx.eval_shape(lambda: Network(rngs=nnx.Rngs(0))), tensors)
+    except ValueError as error:
+        raise ValueError(f"{os.fspath(path)}: {error}") from None
+
+
+def convert_file(source: str | os.PathLike, target: str | os.PathLike, name: str) -> None:
+    """Write the weights of a classifier in our own names, checked, as safetensors.
+
+    Args:
+        source: any file that `load(name, source)` takes.
+        target: where to; ends in `.safetensors`.
+        name: one of `names()`.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ValueError: no such model, or weights that do not fit.
+    """
+    from saljax.models.weights import parameters, write
+
+    write(target, parameters(load(name, source)), {"model": name})
