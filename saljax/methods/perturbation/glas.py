@@ -76,7 +76,7 @@ def glas(
     spatial = image.shape[:-1]
     pixels = _pixels_per_unit(unit, spatial)
     centers = _search_points(spatial, grid, points)
-    light, shadow = _responses(
+    light, shadow = responses(
         score_fn, image, target, centers, sigma_light * pixels, sigma_shadow * pixels,
         parts, baseline, floor, chunk_size,
     )  # fmt: skip
@@ -159,7 +159,7 @@ def rglas(
 
     def iterate(one_target, state):
         iteration, total, image, omega, _ = state
-        light, shadow = _responses(
+        light, shadow = responses(
             score_fn, image, one_target, centers, sigma_light * pixels, sigma_shadow * pixels,
             "fusion", darkness, floor, chunk_size,
         )  # fmt: skip
@@ -238,7 +238,7 @@ def glas_regions(
     """
     centers = maps.region_centroids(labels, num_regions)
     pixels = _pixels_per_unit(unit, image.shape[:-1])
-    light, shadow = _responses(
+    light, shadow = responses(
         score_fn, image, target, centers, sigma_light * pixels, sigma_shadow * pixels,
         parts, baseline, floor, chunk_size,
     )  # fmt: skip
@@ -251,7 +251,7 @@ def glas_regions(
     )
 
 
-def _responses(
+def responses(
     score_fn: ScoreFn,
     image: Image,
     target: Target,
@@ -263,10 +263,25 @@ def _responses(
     floor: float,
     chunk_size: int,
 ) -> tuple[Float[Array, "points *classes_asked"], Float[Array, "points *classes_asked"]]:
-    """f_l and f_s at each center (sigmas in pixels); 1 for the part that is not asked for.
+    """What the classifier says of the light and the shadow at each center; see `glas`.
 
     Lights, shadows and the clean image, which is a light of infinite sigma, form one list, so the
     classifier stands in the compiled program once.
+
+    Args:
+        score_fn: see `glas`.
+        image: see `glas`.
+        target: see `glas`.
+        centers: search points, (P, rank) in array indices.
+        sigma_light: in pixels.
+        sigma_shadow: in pixels.
+        parts: see `glas`; a part that is not asked for costs nothing and is 1 everywhere.
+        baseline: see `glas`.
+        floor: see `glas`.
+        chunk_size: see `glas`.
+
+    Returns:
+        f_l and f_s, each (P,), or (P, T) for T targets.
     """
     checks.one_of(("fusion", "light", "shadow"), parts=parts)
     checks.positive(sigma_light=sigma_light, sigma_shadow=sigma_shadow, chunk_size=chunk_size)

@@ -1,0 +1,177 @@
+r"""S1, tables 1 and 2: the pointing game of GLAS light, shadow and fusion, and the unit of sigma.
+
+S1 reports, for ResNet-50 on the 50000 validation photographs of ILSVRC: light 0.889, shadow 0.877,
+fusion 0.912; on small objects 0.782, 0.751, 0.792. It does not say in which unit its sigmas 5, 3
+and 6 are. Here the answers f_l and f_s are computed once for a list of sigmas, in pixels and in
+fifteenths of the side, for darkness black and mean color; every fusion of them is then two small
+matrix products. Photographs are warped to 224 x 224, the target is the annotated class.
+
+    python experiments/s1_table2_pointing.py answers --model resnet18 --weights FILE \
+        --photos ../shared/real/photos --grid 10 --number 100 --out FOLDER
+    python experiments/s1_table2_pointing.py table --photos ../shared/real/photos --out FOLDER
+
+`answers` keeps one small file a photograph and goes on where it was stopped. The cost is in the
+number of passes: 2 x (number of sigmas) x (number of darknesses) x grid^2 for each photograph.
+"""
+
+import argparse
+import functools
+import itertools
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+from rich.progress import track
+
+import saljax
+from saljax.methods.perturbation.glas import responses
+from saljax.metrics import pointing_game_glas
+from saljax.ops import gaussians
+
+SIDE = 224
+CELL = SIDE / 15
+MEAN_COLOR = (0.485, 0.456, 0.406)
+DARKNESS = {"black": (0.0, 0.0, 0.0), "mean": MEAN_COLOR}
+Setting = tuple[str, float, str]
+"""Darkness, sigma, and its unit."""
+
+
+def photographs(folder: pathlib.Path, number: int):
+    records = json.loads((folder / "ilsvrc_boxes.json").read_text())
+    return records[:number]
+
+
+def read(folder: pathlib.Path, record: dict) -> np.ndarray:
+    with Image.open(folder / "ilsvrc" / record["file"]) as picture:
+        warped = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(warped, np.float32) / 255
+
+
+def boxes_of(record: dict) -> np.ndarray:
+    scale = np.asarray([SIDE / record["width"], SIDE / record["height"]] * 2, np.float32)
+    return np.asarray(record["boxes"], np.float32) * scale
+
+
+def is_small(record: dict) -> bool:
+    """The union of the class's boxes covers less than a quarter of the picture."""
+    covered = np.zeros((SIDE, SIDE), bool)
+    for x1, y1, x2, y2 in np.rint(boxes_of(record)).astype(int):
+        covered[max(y1, 0) : y2, max(x1, 0) : x2] = True
+    return bool(covered.mean() < 0.25)
+
+
+@functools.partial(jax.jit, static_argnames=("chunk_size",))
+def _answers(score_fn, image, target, centers, sigma, darkness, chunk_size):
+    light, shadow = responses(
+        score_fn, image, target, centers, sigma, sigma, "fusion", darkness, 0.0, chunk_size
+    )
+    return light, shadow
+
+
+def answers(options) -> None:
+    score_fn = saljax.scores.probabilities(saljax.models.load(options.model, options.weights))
+    centers = gaussians.grid_centers((SIDE, SIDE), options.grid)
+    predict = jax.jit(lambda score_fn, image: score_fn(image[None])[0])
+    units = {"cell": CELL, "pixel": 1.0}
+    sigmas = [(float(s[:-2]), {"ce": "cell", "px": "pixel"}[s[-2:]]) for s in options.sigmas]
+    options.out.mkdir(parents=True, exist_ok=True)
+    for record in track(photographs(options.photos, options.number), "photographs"):
+        path = options.out / f"{record['file']}.npz"
+        done = dict(np.load(path)) if path.exists() else {}
+        image, target = jnp.asarray(read(options.photos, record)), record["label"]
+        for darkness, (sigma, unit) in itertools.product(options.darkness, sigmas):
+            name = f"{darkness} {sigma:g} {unit} {options.grid}"
+            if name in done:
+                continue
+            pair = _answers(
+                score_fn, image, target, centers, sigma * units[unit],
+                jnp.asarray(DARKNESS[darkness]), options.chunk_size,
+            )  # fmt: skip
+            done[name] = np.stack(pair)
+        done["prediction"] = np.asarray(predict(score_fn, image).argmax())
+        np.savez(path.with_suffix(".tmp.npz"), **done)
+        path.with_suffix(".tmp.npz").rename(path)
+
+
+@jax.jit
+def _hit(values, boxes, sigma_spatial):
+    grid = int(len(values) ** 0.5)
+    saliency = gaussians.spread_grid(values.reshape(grid, grid), (SIDE, SIDE), sigma_spatial)
+    return pointing_game_glas(saliency, boxes)
+
+
+_hits = jax.jit(jax.vmap(_hit, (0, 0, None)))
+
+
+def _padded(boxes: np.ndarray, number: int) -> np.ndarray:
+    """The same number of boxes for every photograph; a box of NaN holds no point."""
+    return np.pad(boxes, ((0, number - len(boxes)), (0, 0)), constant_values=np.nan)
+
+
+def rate(hits: np.ndarray) -> str:
+    p = hits.mean()
+    return f"{p:.3f} ± {np.sqrt(p * (1 - p) / len(hits)):.3f}"
+
+
+def table(options) -> None:
+    records = photographs(options.photos, options.number)
+    stored = [dict(np.load(options.out / f"{r['file']}.npz")) for r in records]
+    boxes = [boxes_of(r) for r in records]
+    boxes = jnp.asarray([_padded(b, max(map(len, boxes))) for b in boxes])
+    small = np.asarray([is_small(r) for r in records])
+    correct = np.asarray(
+        [s["prediction"] == r["label"] for s, r in zip(stored, records, strict=True)]
+    )
+    center = jnp.full((len(records), 9), 0.0).at[:, 4].set(1.0)
+    subsets = {"all": np.ones_like(small), "small": small, "correct": correct}
+    columns = " | ".join(f"{name} ({mask.sum()})" for name, mask in subsets.items())
+    print(f"| part | darkness | unit | k | light / shadow / spatial | {columns} |")
+    print("|---|---|---|---|---|" + "---|" * len(subsets))
+
+    def row(part, darkness, unit, grid, widths, values, sigma_spatial):
+        hits = np.asarray(_hits(values, boxes, sigma_spatial))
+        cells = " | ".join(rate(hits[mask]) for mask in subsets.values())
+        print(f"| {part} | {darkness} | {unit} | {grid} | {widths} | {cells} |", flush=True)
+
+    row("center", "", "", "", "", center, 30.0)
+    names = [n.split() for n in stored[0] if n != "prediction"]
+    for darkness, unit, grid in sorted({(d, u, k) for d, _, u, k in names}):
+        sigmas = sorted(float(s) for d, s, u, k in names if (d, u, k) == (darkness, unit, grid))
+        scale = CELL if unit == "cell" else 1.0
+
+        def stack(sigma, part, darkness=darkness, unit=unit, grid=grid):
+            return jnp.asarray([s[f"{darkness} {sigma:g} {unit} {grid}"][part] for s in stored])
+
+        for spatial in options.spatial:
+            for sigma in sigmas:
+                for part, name in enumerate(["light", "shadow"]):
+                    widths = (
+                        f"{sigma:g} / - / {spatial:g}"
+                        if part == 0
+                        else f"- / {sigma:g} / {spatial:g}"
+                    )
+                    row(name, darkness, unit, grid, widths, stack(sigma, part), spatial * scale)
+            for light, shadow in itertools.product(sigmas, sigmas):
+                values = stack(light, 0) * (stack(shadow, 1) + 1e-5)
+                widths = f"{light:g} / {shadow:g} / {spatial:g}"
+                row("fusion", darkness, unit, grid, widths, values, spatial * scale)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["answers", "table"])
+    parser.add_argument("--photos", type=pathlib.Path, required=True)
+    parser.add_argument("--out", type=pathlib.Path, required=True)
+    parser.add_argument("--number", type=int, default=100)
+    parser.add_argument("--model", default="resnet18")
+    parser.add_argument("--weights")
+    parser.add_argument("--grid", type=int, default=10)
+    parser.add_argument("--sigmas", nargs="+", default=["1ce", "2ce", "3ce", "5ce"])
+    parser.add_argument("--darkness", nargs="+", default=["black", "mean"], choices=list(DARKNESS))
+    parser.add_argument("--spatial", nargs="+", type=float, default=[6.0])
+    parser.add_argument("--chunk-size", type=int, default=32)
+    options = parser.parse_args()
+    {"answers": answers, "table": table}[options.command](options)
