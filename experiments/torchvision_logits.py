@@ -43,7 +43,7 @@ def seeded_images(shape=(2, 64, 64, 3), seed=1):
 
 def torchvision_model(name, tensors):
     """Return torchvision's model with these weights, for inference; every key must fit."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     library = torch.library.Library("torchvision", "FRAGMENT")
     for operator in ("nms", "qnms"):
@@ -51,7 +51,7 @@ def torchvision_model(name, tensors):
         # import without these two; no classifier calls them.
         if not torch._C._dispatch_has_kernel(f"torchvision::{operator}"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
-    import torchvision
+    import torchvision  # pyright: ignore[reportMissingImports]
 
     model = getattr(torchvision.models, name)(num_classes=len(tensors["fc.bias"]))
     model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()}, strict=False)
@@ -62,7 +62,7 @@ def torchvision_model(name, tensors):
 
 def torchvision_logits(name, tensors, images):
     """Return torchvision's logits (N, classes) of images in [0, 1]."""
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     model = torchvision_model(name, tensors)
     normalized = np.moveaxis((images - MEAN) / STD, -1, 1)

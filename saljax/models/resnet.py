@@ -138,7 +138,9 @@ class ResNet(nnx.Module):
         x = (images - MEAN.reshape(1, 1, 1, 3)) / STD.reshape(1, 1, 1, 3)
         x = tag(self.conv1(x), "conv1")
         x = tag(jax.nn.relu(self.bn1(x)), "relu")
-        x = tag(nnx.max_pool(x, (3, 3), (2, 2), padding=((1, 1), (1, 1))), "maxpool")
+        padding = ((0, 0), (1, 1), (1, 1), (0, 0))
+        x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), padding)
+        x = tag(x, "maxpool")
         stages = (self.layer1, self.layer2, self.layer3, self.layer4)
         for number, blocks in enumerate(stages, start=1):
             for index, block in enumerate(blocks):

@@ -109,9 +109,8 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
             f"{name} comes without weights: give a file of torchvision's {name} weights "
             "(.safetensors or .pth) as weights="
         )
-    if weights is None:
-        weights = os.fspath(resources.files("saljax") / "assets" / f"{name}.safetensors")  # type: ignore
-    return _fill(name, weights)
+    bundled = resources.files("saljax") / "assets" / f"{name}.safetensors"
+    return _fill(name, str(bundled) if weights is None else weights)
 
 
 def _fill(name: str, path: str | os.PathLike) -> Any:

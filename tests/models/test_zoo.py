@@ -1,0 +1,144 @@
+"""Classifiers by name, and classes by name."""
+
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from saljax import models
+from saljax.models import labels
+from saljax.models.from_torchvision import source_shapes
+from saljax.models.weights import read, write
+
+IMAGENET = labels.imagenet()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    """A ResNet-18 of seven classes under torchvision's names; its logits are fc.bias."""
+    tensors = {
+        name: np.zeros(shape, np.float32) for name, shape in source_shapes("resnet18", 7).items()
+    }
+    tensors = {n: v + 1 if n.endswith("running_var") else v for n, v in tensors.items()}
+    tensors["fc.bias"] = np.arange(7, dtype=np.float32)
+    path = tmp_path_factory.mktemp("weights") / "seven.safetensors"
+    write(path, tensors)
+    return path
+
+
+def test_names():
+    resnets = ("resnet18", "resnet34", "resnet50", "resnet101")
+    assert models.names() == ("birdlets", "glas3d", *resnets)
+
+
+@pytest.mark.parametrize("name", ["birdlets", "glas3d"])
+def test_bundled_models_load_and_have_their_default_layer(name):
+    about = models.info(name)
+    score_fn = models.load(name)
+    images = jnp.zeros((2, *about.input_shape))
+    logits = jax.jit(lambda f, x: f(x))(score_fn, images)
+    assert about.bundled and logits.shape == (2, len(about.labels))
+    traced = str(jax.make_jaxpr(lambda f, x: f(x))(score_fn, images))
+    assert f"name=tap:{about.layer}\n" in traced
+
+
+def test_resnets_want_weights_and_say_which():
+    for depth in (18, 34, 50, 101):
+        about = models.info(f"resnet{depth}")
+        assert not about.bundled and len(about.labels) == 1000
+        assert (about.input_shape, about.resize, about.crop) == ((224, 224, 3), 256, 224)
+        with pytest.raises(ValueError, match=f"torchvision's resnet{depth} weights"):
+            models.load(about.name)
+
+
+def test_number_of_classes_is_read_from_the_weights(file):
+    score_fn = models.load("resnet18", file)
+    logits = jax.jit(lambda f, x: f(x))(score_fn, jnp.zeros((1, 32, 32, 3)))
+    np.testing.assert_array_equal(logits, [np.arange(7)])
+
+
+def test_default_layer_of_the_resnets_is_tagged(file):
+    score_fn = models.load("resnet18", file)
+    traced = str(jax.make_jaxpr(lambda f, x: f(x))(score_fn, jnp.zeros((1, 32, 32, 3))))
+    assert f"name=tap:{models.info('resnet18').layer}\n" in traced
+
+
+def test_weights_of_another_architecture_name_the_file(file):
+    with pytest.raises(ValueError, match=r"seven\.safetensors: .* look like weights of resnet18"):
+        models.load("resnet50", file)
+
+
+def test_converted_file_has_our_names_and_loads_again(file, tmp_path):
+    target = tmp_path / "ours.safetensors"
+    models.convert_file(file, target, "resnet18")
+    assert "layer1.0.conv1.kernel" in read(target)
+    first, second = models.load("resnet18", file), models.load("resnet18", target)
+    assert jax.tree.structure(first) == jax.tree.structure(second)
+    jax.tree.map(np.testing.assert_array_equal, first, second)
+
+
+@pytest.mark.parametrize("name", ["resnet5", "ResNet50", "birdlet", "vgg"])
+def test_unknown_model_suggests_near_names(name):
+    with pytest.raises(ValueError, match=f"no model is called '{name}'; did you mean"):
+        models.info(name)
+
+
+def test_listing_models_does_not_import_flax():
+    code = "from saljax import models; models.names(); models.info('resnet50')"
+    subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; assert 'flax' not in sys.modules"], check=True
+    )
+
+
+def test_imagenet_names():
+    assert len(set(name.lower() for name in IMAGENET)) == 1000
+    known = {
+        0: "tench",
+        1: "goldfish",
+        207: "golden retriever",
+        388: "giant panda",
+        999: "toilet tissue",
+    }
+    assert {index: IMAGENET[index] for index in known} == known
+    parenthesized = [index for index, name in enumerate(IMAGENET) if "(" in name]
+    assert parenthesized == [134, 264, 474, 517, 638, 639]
+    for index in (*parenthesized, *range(0, 1000, 83)):
+        assert labels.find_class(IMAGENET[index], IMAGENET) == index
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("207", 207),
+        ("golden retriever", 207),
+        ("Golden_Retriever", 207),
+        (" GIANT  panda", 388),
+        ("carpenter's kit", 477),
+        ("crane (bird)", 134),
+    ],
+)
+def test_find_class(text, index):
+    assert labels.find_class(text, IMAGENET) == index
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("1000", "no class 1000: the classes are 0 to 999"),
+        ("-1", "no class -1"),
+        ("crane", r"names 2 classes \(134 crane \(bird\), 517 crane \(machine\)\); give the index"),
+        ("cardigan", r"264 Cardigan \(corgi\), 474 cardigan \(garment\)"),
+        ("maillot", "638 .*639 "),
+        ("goldfsh", "near: goldfish"),
+        ("retriever", "near: .*golden retriever"),
+        ("qqqqqq", "no class is called 'qqqqqq'; give its index"),
+        ("", "no class is called ''"),
+    ],
+)
+def test_find_class_that_is_not_there(text, says):
+    with pytest.raises(ValueError, match=says) as caught:
+        labels.find_class(text, IMAGENET)
+    assert "\n" not in str(caught.value)
