@@ -1,0 +1,331 @@
+"""The command `saljax`."""
+
+import contextlib
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import saljax
+
+MISTAKE, INTERRUPTED = 2, 130
+OVERVIEW_ROWS = 20
+"""Most images in one overview picture. Our choice."""
+
+
+class Explain(click.Command):
+    """`saljax explain`: the hyperparameters of the method asked for are options too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look for --method first: it decides which other options there are."""
+        from saljax.methods.table import METHODS
+
+        name = _peek(args, "--method") or "glas"
+        if name not in METHODS:
+            near = difflib.get_close_matches(name, METHODS, n=3) or METHODS
+            raise click.UsageError(f"no method is called {name!r}; there is {', '.join(near)}.")
+        ctx.meta["method"] = name
+        ctx.meta["hyperparameters"] = _options(METHODS[name])
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of all methods and those of this one."""
+        return [*super().get_params(ctx), *ctx.meta.get("hyperparameters", [])]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Two lists: what every method has, and what this one has."""
+        own = ctx.meta["hyperparameters"]
+        rest = [p for p in super().get_params(ctx) if isinstance(p, click.Option)]
+        for title, options in [("Options", rest), (f"Options of {ctx.meta['method']}", own)]:
+            records = [option.get_help_record(ctx) for option in options]
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record])
+
+
+class Sigmas(click.ParamType):
+    """Widths above zero, separated by commas."""
+
+    name = "widths"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """`"6,3,1.5"` -> (6.0, 3.0, 1.5)."""
+        try:
+            sigmas = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 6,3,1.5.")
+        if not all(0 < sigma < float("inf") for sigma in sigmas):
+            self.fail(f"{value!r}: each must be greater than 0.")
+        return sigmas
+
+
+class InOrder(click.Group):
+    """Commands are listed in the order of this file."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The order of definition, not of the alphabet."""
+        return list(self.commands)
+
+
+@click.group(
+    cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(saljax.__version__, message="saljax %(version)s")
+def cli() -> None:
+    """Which pixels made this classifier say that?"""
+
+
+@cli.command(cls=Explain)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--method", default="glas", show_default=True, help="See `saljax methods`.")
+@click.option("--model", default="birdlets", show_default=True, help="See `saljax models`.")
+@click.option(
+    "--weights", metavar="FILE", type=click.Path(path_type=Path), help="Weights of the model."
+)
+@click.option(
+    "--target",
+    "wanted",
+    multiple=True,
+    metavar="CLASS",
+    help="Class to explain: a name, an index, or top-K for the K most probable; may be repeated.  "
+    "[default: top-1, the predicted class]",
+)
+@click.option(
+    "--out",
+    default="out",
+    show_default=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where to write.",
+)
+@click.option(
+    "--sigmas",
+    type=Sigmas(),
+    help="Coarse to fine, such as 6,3,1.5: one map for each, all sigmas of the method set to it.",
+)
+@click.option("--seed", default=0, show_default=True, help="Of methods that draw at random.")
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Images explained at a time; memory grows with it.  [default: number of devices]",
+)
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    images: Sequence[Path],
+    method: str,
+    model: str,
+    weights: Path | None,
+    wanted: Sequence[str],
+    out: Path,
+    sigmas: tuple[float, ...] | None,
+    seed: int,
+    batch_size: int | None,
+    **hyperparameters: Any,
+) -> None:
+    """Explain what a classifier sees in IMAGES.
+
+    IMAGES are pictures, folders of pictures, or, for a model of volumes, .npy files. For each,
+    three files are written: NAME.png to look at, NAME.npy with the raw map, and NAME.json with
+    the prediction and how it was explained.
+    """
+    import jax
+
+    from saljax.data.folders import UnreadableImage
+    from saljax.methods.table import METHODS
+    from saljax.report import grids
+    from saljax.runs import inputs, records, store, targets
+    from saljax.runs.hyperparameters import coarse_to_fine, in_effect
+    from saljax.runs.loop import explain_all
+    from saljax.runs.progress import progress
+
+    complaints = []
+
+    def complain(path: Path, problem: str) -> None:
+        complaints.append(path)
+        _say(f"{path}: {problem}")
+
+    with _mistakes():
+        plain = partial(METHODS[method], **hyperparameters)
+        configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
+        store.check_writable(out)
+        about = saljax.models.info(model)
+        if weights is None and not about.bundled:
+            raise ValueError(f"{model} comes without weights; name a file of them with --weights")
+        score_fn = saljax.scores.probabilities(saljax.models.load(model, weights))
+        labels = _labels(score_fn, about)
+        choose = targets.chooser(wanted, labels)
+
+    paths = inputs.find(images, complain)
+    named = dict(zip(store.distinct_names(paths, {"overview"}), paths, strict=True))
+    taken: dict[str, inputs.Input] = {}
+
+    def read_all() -> Iterator[tuple[str, np.ndarray]]:
+        for name, path in named.items():
+            try:
+                taken[name] = inputs.read(path, about.input_shape, about.resize, about.crop)
+            except UnreadableImage as error:
+                complain(path, str(error))
+            else:
+                yield name, taken[name].image
+
+    detail, captions = f"{method}, {model}", [f"sigma {sigma:g}" for sigma in sigmas or ()]
+    overview = []
+    with _mistakes(), progress("explaining", len(named)) as advance:
+        of_run = records.of_run(method, in_effect(plain, sigmas), model, weights, seed)
+        for result in explain_all(
+            configured,
+            score_fn,
+            read_all(),
+            choose,
+            batch_size=batch_size or (1 if len(named) == 1 else jax.device_count()),
+            key=jax.random.key(seed),
+        ):
+            advance()
+            path, image = named[result.name], taken.pop(result.name)
+            if result.problem:
+                complain(path, result.problem)
+                continue
+            titles = [
+                records.title(result.scores, int(target), labels) for target in result.targets
+            ]
+            rows = grids.rows(image.shown, result.saliency, titles, detail, captions)
+            of_image = records.of_image(path, image.size, result, labels)
+            store.write_array(out / f"{result.name}.npy", result.saliency.squeeze())
+            store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
+            store.write_json(out / f"{result.name}.json", of_image | of_run)
+            click.echo(f"{path}: {', '.join(titles)} -> {out / result.name}.png")
+            overview += rows[:1]
+        if len(overview) > 1:
+            shown = overview[:OVERVIEW_ROWS]
+            store.write(out / "overview.png", grids.png(grids.grid(shown)))
+            click.echo(f"{len(shown)} images side by side -> {out / 'overview.png'}")
+    ctx.exit(MISTAKE if complaints else 0)
+
+
+@cli.command()
+def methods() -> None:
+    """List the methods and their papers."""
+    from saljax.methods.table import METHODS, PAPERS
+    from saljax.runs.hyperparameters import summary
+
+    _list((name, f"{summary(method)} {PAPERS[name]}.") for name, method in METHODS.items())
+
+
+@cli.command()
+def models() -> None:
+    """List the classifiers and what they take."""
+
+    def line(about: Any) -> str:
+        size = " x ".join(str(length) for length in about.input_shape)
+        weights = "bundled" if about.bundled else "give --weights"
+        return f"{about.description}; input {size}; {len(about.labels)} classes; weights: {weights}"
+
+    _list((name, line(saljax.models.info(name))) for name in saljax.models.names())
+
+
+@cli.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--model", required=True, help="See `saljax models`.")
+def convert(source: Path, target: Path, model: str) -> None:
+    """Check weights and store them as safetensors.
+
+    SOURCE has torchvision's names (.safetensors, or .pth with torch installed); TARGET is loaded
+    by --weights.
+    """
+    with _mistakes():
+        saljax.models.convert_file(source, target, model)
+    click.echo(f"{target}: weights of {model}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: what follows `saljax`; those of the process if not given.
+
+    Returns:
+        Exit code: 0; 2 after bad input, named in one line on stderr; 130 after Ctrl-C.
+    """
+    try:
+        return cli.main(arguments, prog_name="saljax", standalone_mode=False) or 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help())
+        return 0
+    except click.ClickException as error:
+        _say(error.format_message())
+        return MISTAKE
+    except click.Abort:
+        _say("interrupted; what was written is whole and stays")
+        return INTERRUPTED
+
+
+@contextlib.contextmanager
+def _mistakes() -> Iterator[None]:
+    """Errors of the library about what it was given become one line."""
+    from jax.errors import JaxRuntimeError
+
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise click.ClickException(str(error) or type(error).__name__) from None
+    except JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        text = "not enough memory; lower --batch-size, or --chunk-size where the method has it"
+        raise click.ClickException(text) from None
+
+
+def _say(text: str) -> None:
+    click.echo(f"saljax: {' '.join(text.split())}", err=True)
+
+
+def _list(rows: Iterable[tuple[str, str]]) -> None:
+    formatter = click.HelpFormatter(max_width=100)
+    formatter.write_dl(list(rows))
+    click.echo(formatter.getvalue(), nl=False)
+
+
+def _peek(args: Sequence[str], option: str) -> str | None:
+    """The value of an option before the command line is parsed; the last one counts."""
+    found = None
+    for arg, following in zip(args, [*args[1:], ""], strict=True):
+        if arg == option:
+            found = following
+        elif arg.startswith(f"{option}="):
+            found = arg.partition("=")[2]
+    return found
+
+
+def _options(method: Callable) -> list[click.Option]:
+    """A method's hyperparameters as options."""
+    from saljax.runs.hyperparameters import REQUIRED, hyperparameters
+
+    options = []
+    for h in hyperparameters(method):
+        flag = "--" + h.name.replace("_", "-")
+        required = h.default is REQUIRED
+        options.append(
+            click.Option(
+                [f"{flag}/--no-{flag[2:]}" if h.kind is bool else flag, h.name],
+                type=click.Choice(h.choices) if h.choices else h.kind,
+                default=None if required else h.default,
+                required=required,
+                show_default=True,
+                help=h.description,
+            )
+        )
+    return options
+
+
+def _labels(score_fn: Any, about: Any) -> Sequence[str]:
+    """Names of the classes; their indices where the weights have other classes than the model."""
+    import jax
+
+    image = jax.ShapeDtypeStruct((1, *about.input_shape), "float32")
+    number = jax.eval_shape(score_fn, image).shape[-1]
+    return about.labels if len(about.labels) == number else [str(i) for i in range(number)]

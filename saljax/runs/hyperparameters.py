@@ -1,0 +1,127 @@
+"""What can be set in a method, read from its signature and docstring."""
+
+import functools
+import inspect
+import re
+import sys
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import docstring_parser
+
+REQUIRED = inspect.Parameter.empty
+SIMPLE = (bool, int, float, str)
+
+
+class Hyperparameter(NamedTuple):
+    """A keyword of a method that a number or a word can set.
+
+    Attributes:
+        name: the keyword.
+        kind: bool, int, float or str.
+        default: its default, or `REQUIRED` where it must be given.
+        choices: the words allowed; empty where any value is.
+        description: from the docstring.
+    """
+
+    name: str
+    kind: type
+    default: Any
+    choices: tuple[str, ...]
+    description: str
+
+
+def hyperparameters(method: Callable) -> list[Hyperparameter]:
+    """Keywords of a method that can be given as text, in the order of its signature.
+
+    Keywords that hold arrays or functions (keys, search points) are left out.
+    """
+    hints = typing.get_type_hints(method)
+    found = []
+    for parameter in inspect.signature(method).parameters.values():
+        kind, choices = _kind(hints.get(parameter.name), parameter.default)
+        if parameter.kind is parameter.KEYWORD_ONLY and kind is not None:
+            text = _described(method, parameter.name)
+            found.append(Hyperparameter(parameter.name, kind, parameter.default, choices, text))
+    return found
+
+
+def in_effect(method: functools.partial, sigmas: Sequence[float] | None = None) -> dict[str, Any]:
+    """All hyperparameters of a configured method: what was given, and the defaults of the rest.
+
+    Args:
+        method: `functools.partial` of a method.
+        sigmas: what its sigmas were set to one after the other, see `coarse_to_fine`.
+
+    Returns:
+        A JSON object; arrays as lists, functions by their name.
+    """
+    keywords = inspect.signature(method.func).parameters.values()
+    defaults = {p.name: p.default for p in keywords if p.kind is p.KEYWORD_ONLY}
+    values = {**defaults, **method.keywords}
+    values |= dict.fromkeys(_widths(method.func), list(sigmas)) if sigmas else {}
+    return {name: _recorded(value) for name, value in values.items() if name != "key"}
+
+
+def coarse_to_fine(method: functools.partial, sigmas: Sequence[float]) -> list[functools.partial]:
+    """One method a sigma, all its sigmas set to it (S1's fine-grained protocol).
+
+    Args:
+        method: `functools.partial` of a method.
+        sigmas: widths, in the unit of the method's sigmas.
+
+    Returns:
+        Configured methods.
+
+    Raises:
+        ValueError: the method has no sigmas.
+    """
+    widths = _widths(method.func)
+    if not widths:
+        raise ValueError(f"{method.func.__name__} has no sigmas to set")
+    return [functools.partial(method, **dict.fromkeys(widths, sigma)) for sigma in sigmas]
+
+
+def _widths(method: Callable) -> list[str]:
+    return [name for name in inspect.signature(method).parameters if name.startswith("sigma_")]
+
+
+def summary(method: Callable) -> str:
+    """First sentence of the docstring."""
+    return _docstring(method).short_description or ""
+
+
+def _docstring(method):
+    return docstring_parser.parse_from_object(method, docstring_parser.DocstringStyle.GOOGLE)
+
+
+def _described(method: Callable, name: str) -> str:
+    """From the docstring's Args; where it says to see another method, from there."""
+    texts = {p.arg_name: p.description or "" for p in _docstring(method).params}
+    text = " ".join(texts.get(name, "").split())
+    elsewhere = re.match(r"see `(\w+)`\W*", text)
+    if not elsewhere:
+        return text
+    neighbor = vars(sys.modules[method.__module__])[elsewhere[1]]
+    return " ".join([_described(neighbor, name), text[elsewhere.end() :]]).strip()
+
+
+def _kind(hint: Any, default: Any) -> tuple[type | None, tuple[str, ...]]:
+    if typing.get_origin(hint) is typing.Literal:
+        return str, typing.get_args(hint)
+    is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
+    allowed = typing.get_args(hint) if is_union else (hint,)
+    for kind in (*allowed, type(default)):
+        if kind in SIMPLE:
+            return kind, ()
+    return None, ()
+
+
+def _recorded(value: Any) -> Any:
+    if value is None or isinstance(value, (*SIMPLE, list)):
+        return value
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return getattr(value, "__name__", repr(value))

@@ -1,0 +1,101 @@
+"""The host loop: named images in, one explanation an image out."""
+
+import itertools
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from saljax.core.explain import explain
+from saljax.core.types import Method, ScoreFn
+from saljax.runs import devices
+
+Named = tuple[str, np.ndarray]
+ChooseTargets = Callable[[np.ndarray], np.ndarray]
+
+
+class Explained(NamedTuple):
+    """What is known about one image.
+
+    Attributes:
+        name: the name it came with.
+        scores: (K,), of the whole image.
+        targets: (T,) class indices that were explained.
+        saliency: (M, T, *spatial), one map for each method and target.
+    """
+
+    name: str
+    scores: np.ndarray
+    targets: np.ndarray
+    saliency: np.ndarray
+
+    @property
+    def problem(self) -> str | None:
+        """Why this result is not to be trusted, in a few words; None if nothing is wrong."""
+        if not np.isfinite(self.scores).all():
+            return "the classifier's scores for it are not finite"
+        if not np.isfinite(self.saliency).all():
+            return "the map is not finite"
+        return None
+
+
+def explain_all(
+    methods: Sequence[Method],
+    score_fn: ScoreFn,
+    images: Iterable[Named],
+    choose_targets: ChooseTargets,
+    *,
+    batch_size: int,
+    key: jax.Array | None = None,
+) -> Iterator[Explained]:
+    """Explain images of one shape as they come, a batch at a time.
+
+    All batches have the same size (the last one is filled up with its last image), so each method
+    is compiled once. A batch goes to all devices when it divides. A random method's key is folded
+    from the image's pixels: the map of an image is the same in whatever company it comes.
+
+    Args:
+        methods: one or more configured methods, all asked about each image.
+        score_fn: images (N, *spatial, C) -> scores (N, K); a pytree, as for `explain`.
+        images: pairs of a name and (*spatial, C) float32, drawn as they are needed.
+        choose_targets: scores (K,) -> (T,) class indices to explain, T the same for all images.
+        batch_size: images in one call of `explain`.
+        key: for random methods.
+
+    Yields:
+        One `Explained` an image, in order.
+    """
+    images = iter(images)
+    while batch := list(itertools.islice(images, batch_size)):
+        names = [name for name, _ in batch]
+        pixels = [image for _, image in batch]
+        pixels += [pixels[-1]] * (batch_size - len(batch))
+        ids = np.array([zlib.crc32(np.ascontiguousarray(x)) >> 1 for x in pixels], np.int32)
+        stack = devices.shard(jnp.asarray(np.stack(pixels)))
+        scores = np.asarray(_wait(_scores(score_fn, stack)))
+        targets = np.stack([choose_targets(row) for row in scores]).astype(np.int32)
+        # methods that answer one class only know targets of shape (N,)
+        asked = targets[:, 0] if targets.shape[1] == 1 else targets
+        maps = [explain(method, score_fn, stack, asked, key=key, ids=ids) for method in methods]
+        per_image = np.stack([np.asarray(_wait(m)) for m in maps], axis=1)
+        per_image = per_image.reshape(
+            batch_size, len(methods), targets.shape[1], *stack.shape[1:-1]
+        )
+        for row, name in enumerate(names):
+            yield Explained(name, scores[row], targets[row], per_image[row])
+
+
+@jax.jit
+def _scores(score_fn, images):
+    return score_fn(images)
+
+
+def _wait(array: jax.Array) -> jax.Array:
+    """Wait in Python, where Ctrl-C is heard, and not inside the runtime, where it is not."""
+    while not array.is_ready():
+        time.sleep(0.002)
+    return array

@@ -1,0 +1,98 @@
+"""What is written down about an explanation."""
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+import saljax
+from saljax.runs.loop import Explained
+
+
+def of_run(
+    method: str,
+    hyperparameters: Mapping[str, Any],
+    model: str,
+    weights: Path | None,
+    seed: int,
+) -> dict[str, Any]:
+    """What is the same for all images of a run, with the versions of what made the maps.
+
+    Args:
+        method: its name.
+        hyperparameters: all that were in effect.
+        model: its name.
+        weights: file of weights, recorded by name and SHA-256; None where they are bundled.
+        seed: of the key.
+
+    Returns:
+        A JSON object.
+    """
+    file: dict[str, str] | str = "bundled"
+    if weights is not None:
+        with open(weights, "rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        file = {"file": weights.name, "sha256": digest}
+    return {
+        "method": method,
+        "hyperparameters": dict(hyperparameters),
+        "seed": seed,
+        "model": model,
+        "weights": file,
+        "versions": {
+            "saljax": saljax.__version__,
+            "jax": jax.__version__,
+            "python": platform.python_version(),
+        },
+    }
+
+
+def of_image(path: Path, size: Sequence[int], result: Explained, labels: Sequence[str]) -> dict:
+    """What is known about one image: five most probable classes, targets, axes of its map, size.
+
+    Args:
+        path: of its file.
+        size: spatial shape of what is in the file.
+        result: its explanation, with probabilities as scores.
+        labels: the names of all classes.
+
+    Returns:
+        A JSON object.
+    """
+    spatial = {1: ["x"], 2: ["y", "x"], 3: ["z", "y", "x"]}[result.saliency.ndim - 2]
+    leading = zip(("sigma", "target"), result.saliency.shape, strict=False)
+    axes = [name for name, length in leading if length > 1] + spatial
+    return {
+        "image": str(path),
+        "size": list(size),
+        "prediction": classes(result.scores, ranked(result.scores)[:5], labels),
+        "targets": classes(result.scores, result.targets, labels),
+        "axes": axes,
+    }
+
+
+def classes(scores: np.ndarray, indices: np.ndarray, labels: Sequence[str]) -> list[dict]:
+    """Name, index and probability of some classes."""
+    return [
+        {"class": labels[i], "index": i, "probability": float(scores[i])} for i in indices.tolist()
+    ]
+
+
+def ranked(scores: np.ndarray) -> np.ndarray:
+    """Class indices from the most to the least probable."""
+    return np.argsort(-scores, kind="stable")
+
+
+def title(scores: np.ndarray, index: int, labels: Sequence[str]) -> str:
+    """A class and its probability for people: `tiger cat  54.1 %`."""
+    probability = float(scores[index])
+    shown = f"{100 * probability:.1f} %"
+    if 0 < probability < 0.001:
+        shown = "< 0.1 %"
+    if 0.999 < probability < 1:
+        shown = "> 99.9 %"
+    return f"{labels[index]}  {shown}"

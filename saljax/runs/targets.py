@@ -1,0 +1,41 @@
+"""Which classes to explain, from the words of a command line."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from saljax.models.labels import find_class
+from saljax.runs.records import ranked
+
+
+def chooser(wanted: Sequence[str], labels: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+    """How to choose the target classes of an image from its scores.
+
+    Args:
+        wanted: names, indices, or `top-K`; the most probable class if there is none.
+        labels: the names of all classes, in order.
+
+    Returns:
+        scores (K,) -> (T,) class indices, T the same for all images.
+
+    Raises:
+        ValueError: no such class, with near names; or K is not in 1..number of classes.
+    """
+    parts = [_ranks_or_class(text, labels) for text in wanted or ["top-1"]]
+
+    def choose(scores: np.ndarray) -> np.ndarray:
+        order = ranked(scores)
+        chosen = [order[part] if isinstance(part, slice) else [part] for part in parts]
+        return np.concatenate(chosen).astype(np.int32)
+
+    return choose
+
+
+def _ranks_or_class(text: str, labels: Sequence[str]) -> slice | int:
+    ranks = re.fullmatch(r"top-?(\d+)", text.strip().lower())
+    if not ranks:
+        return find_class(text, labels)
+    if not 1 <= int(ranks[1]) <= len(labels):
+        raise ValueError(f"{text}: the model has {len(labels)} classes, top-1 to top-{len(labels)}")
+    return slice(0, int(ranks[1]))
