@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -114,7 +116,7 @@ def test_the_map_written_is_the_map_of_the_library(tmp_path):
     score_fn = saljax.scores.probabilities(Partial(color_logits, jnp.eye(4)))
     image = jnp.asarray(folders.read_image(source))
     expected = saljax.glas(score_fn, image, 1, grid=3, sigma_light=2.5)
-    np.testing.assert_allclose(np.load(out / "a.npy"), expected, rtol=1e-5)
+    np.testing.assert_allclose(np.load(out / "a.npy"), expected, rtol=1e-4)
 
 
 def test_several_targets_and_sigmas_are_axes_of_the_map(tmp_path):
@@ -298,7 +300,7 @@ def test_the_map_does_not_depend_on_the_company(tmp_path):
         assert cli.main(["explain", *sources, *QUICK, *options, "--out", str(tmp_path / out)]) == 0
     for i in range(3):
         one, together = (np.load(tmp_path / out / f"{i}.npy") for out in ("one", "all"))
-        np.testing.assert_allclose(one, together, rtol=1e-5)
+        np.testing.assert_allclose(one, together, rtol=1e-4)
 
 
 def test_other_weights_are_recorded_by_their_hash(tmp_path):
@@ -348,3 +350,12 @@ def test_convert_says_what_is_wrong(tmp_path, capsys):
     target = tmp_path / "t.safetensors"
     refused(capsys, ["convert", str(source), str(target), "--model", "resnet18"], str(source))
     assert not target.exists()
+
+
+def test_the_command_starts_light():
+    """What takes long to import waits until it is needed."""
+    code = "import saljax.cli, sys; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    modules = set(imported.stdout.split())
+    assert "click" in modules
+    assert not modules & {"flax", "matplotlib", "PIL", "rich", "docstring_parser", "safetensors"}

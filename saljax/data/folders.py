@@ -88,7 +88,8 @@ def read_array(path: Path | str) -> Float[np.ndarray, "*spatial channels"]:
         UnreadableImage: not such a file, or values that are not finite or out of range.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with open(path, "rb") as file:
+            array = np.load(file, allow_pickle=False)
     except FileNotFoundError:
         raise UnreadableImage("no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):

@@ -23,17 +23,19 @@ INK, PALE = "#1a1a1a", "#6b6b6b"
 
 
 class Panel(NamedTuple):
-    """One panel: the picture, or its map, or both.
+    """One panel: the picture, or its map, or the map over the picture.
 
     Attributes:
-        image: (*spatial, C) in [0, 1], or None to show the map alone.
-        saliency: raw map (*spatial) of the same part of the world, or None.
+        image: (*spatial, C) in [0, 1].
+        saliency: raw map of the same part of the world; None to show the picture.
         caption: a word or two above the panel.
+        over: the map is laid over the picture, else shown by itself.
     """
 
-    image: np.ndarray | None
+    image: np.ndarray
     saliency: np.ndarray | None
     caption: str
+    over: bool = True
 
 
 class Row(NamedTuple):
@@ -65,7 +67,7 @@ def explanation(image: np.ndarray, saliency: np.ndarray, title: str, detail: str
     """
     panels = (
         Panel(image, None, "picture"),
-        Panel(None, saliency, "map: brighter is more important"),
+        Panel(image, saliency, "map: brighter is more important", over=False),
         Panel(image, saliency, "overlay"),
     )
     return Row(title, detail, panels)
@@ -153,9 +155,9 @@ def grid(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _aspect(image: np.ndarray | None) -> float:
+def _aspect(image: np.ndarray) -> float:
     """Height over width of a panel."""
-    if image is None or image.ndim < 3:
+    if image.ndim == 2:
         return 0.6
     height, width = (middle_slices(image) if image.ndim == 4 else image).shape[:2]
     return height / width
@@ -163,34 +165,30 @@ def _aspect(image: np.ndarray | None) -> float:
 
 def draw(axes: Axes, panel: Panel) -> None:
     """Draw one panel: a signal as a line, a picture as it is, a volume as its middle slices."""
+    axes.set_axis_off()
+    if panel.image.ndim == 2:
+        _draw_signal(axes, panel)
+        return
     image, saliency = panel.image, panel.saliency
-    rank = image.ndim - 1 if image is not None else np.ndim(saliency)
-    if rank == 1:
-        return _draw_signal(axes, image, saliency)
-    if rank == 3:
-        image = None if image is None else middle_slices(image)
+    if image.ndim == 4:
+        image = middle_slices(image)
         saliency = None if saliency is None else middle_slices(saliency)
-    axes.set_axis_off()
-    if image is None and saliency is not None:
-        axes.imshow(stretch(saliency), cmap=COLORS, vmin=0, vmax=1, interpolation=SMOOTH)
-    elif image is not None:
-        picture = np.broadcast_to(image, (*image.shape[:2], 3))
-        shown = picture if saliency is None else overlay(picture, saliency)
-        axes.imshow(shown, interpolation=SMOOTH)
-    return None
-
-
-def _draw_signal(axes: Axes, image: np.ndarray | None, saliency: np.ndarray | None) -> None:
-    axes.set_axis_off()
-    low, high = (0.0, 1.0) if image is None else (float(image.min()), float(image.max()))
-    pad = 0.05 * (high - low) or 0.5
+    shown = np.broadcast_to(image, (*image.shape[:2], 3))
     if saliency is not None:
-        strip = stretch(saliency)[None]
-        extent = (0, strip.shape[1] - 1, low - pad, high + pad)
+        shown = overlay(image, saliency) if panel.over else stretch(saliency)
+    axes.imshow(shown, cmap=COLORS, vmin=0, vmax=1, interpolation=SMOOTH)
+
+
+def _draw_signal(axes: Axes, panel: Panel) -> None:
+    length, (low, high) = len(panel.image), (panel.image.min(), panel.image.max())
+    pad = 0.05 * (high - low) or 0.5
+    extent = (0, length - 1, low - pad, high + pad)
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    if panel.saliency is not None:
+        strip = stretch(panel.saliency)[None]
         axes.imshow(strip, cmap=COLORS, vmin=0, vmax=1, extent=extent, aspect="auto")
-    if image is not None:
-        axes.plot(image, color=INK if saliency is None else "white", linewidth=1.2)
-        axes.set(xlim=(0, len(image) - 1), ylim=(low - pad, high + pad))
+    if panel.saliency is None or panel.over:
+        axes.plot(panel.image, color=INK if panel.saliency is None else "white", linewidth=1.2)
 
 
 def png(figure: Figure) -> bytes:

@@ -4,7 +4,7 @@ import itertools
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,7 @@ def explain_all(
         names = [name for name, _ in batch]
         pixels = [image for _, image in batch]
         pixels += [pixels[-1]] * (batch_size - len(batch))
-        ids = np.array([zlib.crc32(np.ascontiguousarray(x)) >> 1 for x in pixels], np.int32)
+        ids = np.array([zlib.crc32(image.tobytes()) >> 1 for image in pixels], np.int32)
         stack = devices.shard(jnp.asarray(np.stack(pixels)))
         scores = np.asarray(_wait(_scores(score_fn, stack)))
         targets = np.stack([choose_targets(row) for row in scores]).astype(np.int32)
@@ -94,7 +94,7 @@ def _scores(score_fn, images):
     return score_fn(images)
 
 
-def _wait(array: jax.Array) -> jax.Array:
+def _wait(array: Any) -> Any:
     """Wait in Python, where Ctrl-C is heard, and not inside the runtime, where it is not."""
     while not array.is_ready():
         time.sleep(0.002)

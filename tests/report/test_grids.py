@@ -1,0 +1,57 @@
+"""Figures: as many panels as asked for, readable text, any spatial rank."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saljax.report import grids
+
+RNG = np.random.default_rng(0)
+
+
+def pixels(figure):
+    with Image.open(io.BytesIO(grids.png(figure))) as picture:
+        return np.asarray(picture.convert("RGB")) / 255
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.texts]
+
+
+@pytest.mark.parametrize("shape", [(50,), (20, 30), (8, 9, 10)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_rank_and_channel_count_is_drawn(shape, channels):
+    image = RNG.random((*shape, channels)).astype(np.float32)
+    saliency = RNG.random(shape).astype(np.float32)
+    figure = grids.grid([grids.explanation(image, saliency, "a class  54.1 %")])
+    assert len(figure.axes) == 3
+    assert pixels(figure).std() > 0.05
+
+
+def test_one_row_a_target_and_one_column_a_map():
+    image, maps = RNG.random((9, 9, 3)), RNG.random((2, 3, 9, 9)).astype(np.float32)
+    rows = grids.rows(image, maps, ["a", "b", "c"], "detail", ["sigma 6", "sigma 3"])
+    figure = grids.grid(rows)
+    assert len(rows) == 3 and len(figure.axes) == 9
+    assert {"a", "b", "c", "detail", "picture", "sigma 6", "sigma 3"} == set(texts(figure))
+    single = grids.rows(image, maps[:1], ["a", "b", "c"])
+    assert [panel.caption for panel in single[0].panels] == [
+        "picture", "map: brighter is more important", "overlay",
+    ]  # fmt: skip
+    np.testing.assert_array_equal(single[2].panels[1].saliency, maps[0, 2])
+
+
+def test_the_picture_is_shown_as_it_is():
+    image = np.full((10, 10, 3), [0.2, 0.4, 0.6])
+    figure = grids.grid([grids.explanation(image, np.eye(10, dtype=np.float32), "")])
+    shown = pixels(figure)
+    middle = shown[int(shown.shape[0] * 0.6), shown.shape[1] // 6]
+    np.testing.assert_allclose(middle, [0.2, 0.4, 0.6], atol=0.01)
+
+
+def test_text_is_text():
+    """Neither mathematics nor a missing glyph stops a picture."""
+    row = grids.explanation(np.ones((4, 4, 3)), np.ones((4, 4), np.float32), r"$\frac$ 金魚")
+    assert pixels(grids.grid([row])).min() < 0.5

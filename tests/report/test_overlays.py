@@ -1,0 +1,42 @@
+"""Maps over pictures: what is bright, what is gray, and what a constant map does."""
+
+import numpy as np
+
+from saljax.report import overlays
+
+
+def test_stretch():
+    saliency = np.array([[2.0, 4.0], [3.0, 2.5]], np.float32)
+    np.testing.assert_allclose(overlays.stretch(saliency), [[0, 1], [0.5, 0.25]])
+    np.testing.assert_array_equal(overlays.stretch(np.full((2, 2), 7.0)), 0)
+    outlier = np.append(np.linspace(0, 1, 999), 1000).astype(np.float32)
+    assert overlays.stretch(outlier)[500] < 0.01
+    np.testing.assert_allclose(overlays.stretch(outlier, 99)[500], 0.5, atol=0.01)
+
+
+def test_overlay_shows_color_only_where_the_map_is_high():
+    image = np.broadcast_to(np.float32([0.9, 0.1, 0.1]), (40, 40, 3))
+    saliency = np.zeros((10, 10), np.float32)
+    saliency[:, :5] = 1
+    shown = overlays.overlay(image, saliency)
+    assert shown.shape == (40, 40, 3) and shown.dtype == np.float32
+    assert shown.min() >= 0 and shown.max() <= 1
+    left, right = shown[:, 5], shown[:, 35]
+    np.testing.assert_allclose(right, np.broadcast_to(right[:, :1], right.shape), atol=1e-6)
+    assert (left[:, 0] > left[:, 2] + 0.3).all()
+    assert left.mean() > right.mean()
+
+
+def test_overlay_of_one_channel_and_of_a_constant_map():
+    shown = overlays.overlay(np.full((6, 6, 1), 0.8, np.float32), np.ones((6, 6), np.float32))
+    np.testing.assert_allclose(shown, 0.4, atol=1e-6)
+
+
+def test_middle_slices():
+    volume = np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
+    shown = overlays.middle_slices(volume)
+    assert shown.shape == (3, 4 + 4 + 3)
+    np.testing.assert_array_equal(shown[:, :4], volume[1])
+    np.testing.assert_array_equal(shown[:2, 4:8], volume[:, 1])
+    np.testing.assert_array_equal(shown[:2, 8:], volume[:, :, 2])
+    assert overlays.middle_slices(volume[..., None]).shape == (3, 11, 1)

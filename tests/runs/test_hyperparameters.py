@@ -1,0 +1,87 @@
+"""What the command line learns from a method's signature and docstring."""
+
+from functools import partial
+from typing import Literal
+
+import pytest
+
+import saljax
+from saljax.runs.hyperparameters import REQUIRED, coarse_to_fine, hyperparameters, in_effect
+
+
+def method(
+    score_fn,
+    image,
+    target,
+    *,
+    key=None,
+    layer: str,
+    count: int = 3,
+    width: int | None = None,
+    baseline: float | object = 0.0,
+    kind: Literal["a", "b"] = "a",
+    flag: bool = False,
+    points: list | None = None,
+):
+    """Explain.
+
+    Args:
+        score_fn: scores.
+        image: an image.
+        target: a class.
+        key: for chance.
+        layer: where
+            to look.
+        count: see `other`, twice.
+        width: in pixels.
+        baseline: what is shown.
+        kind: which.
+        flag: whether.
+        points: where.
+    """
+
+
+def other(score_fn, image, target, *, count: int = 4):
+    """Explain otherwise.
+
+    Args:
+        score_fn: scores.
+        image: an image.
+        target: a class.
+        count: how often.
+    """
+
+
+def test_read_from_the_signature():
+    found = {h.name: h for h in hyperparameters(method)}
+    assert list(found) == ["layer", "count", "width", "baseline", "kind", "flag"]
+    assert [h.kind for h in found.values()] == [str, int, int, float, str, bool]
+    assert found["layer"].default is REQUIRED and found["width"].default is None
+    assert found["kind"].choices == ("a", "b") and found["flag"].choices == ()
+    assert found["layer"].description == "where to look."
+    assert found["count"].description == "how often. twice."
+
+
+def test_glas_can_be_set_from_the_command_line():
+    found = {h.name: h for h in hyperparameters(saljax.glas)}
+    assert found["grid"].kind is int and found["sigma_light"].kind is float
+    assert found["baseline"].kind is float and found["parts"].default == "fusion"
+    assert "points" not in found
+
+
+def test_in_effect_is_the_defaults_and_what_was_given():
+    effect = in_effect(partial(method, count=7, baseline=other))
+    assert effect["count"] == 7 and effect["kind"] == "a" and effect["baseline"] == "other"
+    assert "key" not in effect
+    effect = in_effect(partial(saljax.glas, sigma_light=1.0), (6.0, 3.0))
+    assert effect["sigma_light"] == effect["sigma_spatial"] == [6.0, 3.0]
+
+
+def test_coarse_to_fine_sets_every_sigma():
+    coarse, fine = coarse_to_fine(partial(saljax.glas, grid=3), (6.0, 1.5))
+    assert coarse.keywords == {
+        "grid": 3, "sigma_light": 6.0, "sigma_shadow": 6.0, "sigma_spatial": 6.0,
+    }  # fmt: skip
+    assert fine.keywords["sigma_spatial"] == 1.5
+    with pytest.raises(ValueError, match="method has no sigmas"):
+        coarse_to_fine(partial(method), (1.0,))

@@ -1,0 +1,102 @@
+"""The host loop: the same maps as `explain`, in order, whatever the batch size."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+import saljax
+from saljax.runs import devices
+from saljax.runs.loop import Explained, explain_all
+
+
+def scores(images):
+    return jax.nn.softmax(4 * images.mean((1, 2)))
+
+
+SCORE_FN = Partial(scores)
+GLAS = partial(saljax.glas, grid=2)
+
+
+def images(number):
+    rng = np.random.default_rng(0)
+    return [(f"image {i}", rng.random((6, 6, 3)).astype(np.float32)) for i in range(number)]
+
+
+def best(row):
+    return np.array([row.argmax()])
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_equals_explain(batch_size):
+    named = images(5)
+    found = list(explain_all([GLAS], SCORE_FN, named, best, batch_size=batch_size))
+    assert [result.name for result in found] == [name for name, _ in named]
+    stack = jnp.asarray(np.stack([image for _, image in named]))
+    targets = np.asarray(scores(stack)).argmax(1)
+    expected = saljax.explain(GLAS, SCORE_FN, stack, targets)
+    for i, result in enumerate(found):
+        assert result.targets.tolist() == [targets[i]]
+        np.testing.assert_allclose(result.scores, np.asarray(scores(stack))[i], rtol=1e-5)
+        np.testing.assert_allclose(result.saliency[0, 0], expected[i], rtol=1e-4)
+
+
+def test_several_methods_and_targets_are_the_first_axes():
+    both = [GLAS, partial(saljax.glas, grid=2, parts="light")]
+    two = explain_all(both, SCORE_FN, images(1), lambda row: np.array([2, 0]), batch_size=1)
+    (result,) = two
+    assert result.saliency.shape == (2, 2, 6, 6)
+    image = jnp.asarray(images(1)[0][1])
+    expected = saljax.glas(SCORE_FN, image, 0, grid=2, parts="light")
+    np.testing.assert_allclose(result.saliency[1, 1], expected, rtol=1e-4)
+
+
+def random_map(score_fn, image, target, *, key):
+    return jax.random.uniform(key, image.shape[:-1])
+
+
+def test_a_random_map_is_the_images_own():
+    """Order, company and batch size do not change it; the key does."""
+    named = images(3)
+
+    def maps(order, batch_size, seed=0):
+        found = explain_all(
+            [random_map], SCORE_FN, order, best, batch_size=batch_size, key=jax.random.key(seed)
+        )
+        return {result.name: result.saliency for result in found}
+
+    first, second = maps(named, 3), maps(named[::-1], 2)
+    for name, _ in named:
+        np.testing.assert_array_equal(first[name], second[name])
+    assert not np.array_equal(first["image 0"], first["image 1"])
+    assert not np.array_equal(first["image 0"], maps(named, 3, seed=1)["image 0"])
+
+
+def test_images_are_drawn_as_they_are_needed():
+    drawn = []
+
+    def source():
+        for name, image in images(6):
+            drawn.append(name)
+            yield name, image
+
+    next(explain_all([GLAS], SCORE_FN, source(), best, batch_size=2))
+    assert len(drawn) == 2
+
+
+def test_problems_are_said():
+    good = Explained("a", np.ones(3), np.zeros(1), np.ones((1, 1, 2, 2)))
+    assert good.problem is None
+    assert "scores" in good._replace(scores=np.array([1, np.nan])).problem
+    assert "map" in good._replace(saliency=np.full((1, 1, 2, 2), np.inf)).problem
+
+
+def test_shard_uses_all_devices_where_the_batch_divides():
+    number = jax.device_count()
+    assert number == 8
+    whole = devices.shard(jnp.zeros((2 * number, 3)))
+    assert len(whole.sharding.device_set) == number
+    assert devices.shard(jnp.zeros((number + 1, 3))).sharding.device_set == {jax.devices()[0]}
