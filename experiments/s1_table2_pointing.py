@@ -10,8 +10,8 @@ matrix products. Photographs are warped to 224 x 224, the target is the annotate
         --photos ../shared/real/photos --grid 10 --number 100 --out FOLDER
     python experiments/s1_table2_pointing.py table --photos ../shared/real/photos --out FOLDER
 
-`answers` keeps one small file a photograph and goes on where it was stopped. The cost is in the
-number of passes: 2 x (number of sigmas) x (number of darknesses) x grid^2 for each photograph.
+`answers` keeps one small file a photograph and goes on where it was stopped, with other sigmas too.
+Its cost is (number of lights and shadows) x (number of darknesses) x grid^2 passes a photograph.
 """
 
 import argparse
@@ -35,8 +35,8 @@ SIDE = 224
 CELL = SIDE / 15
 MEAN_COLOR = (0.485, 0.456, 0.406)
 DARKNESS = {"black": (0.0, 0.0, 0.0), "mean": MEAN_COLOR}
-Setting = tuple[str, float, str]
-"""Darkness, sigma, and its unit."""
+UNITS = {"ce": ("cell", CELL), "px": ("pixel", 1.0)}
+"""Suffix of a sigma on the command line -> name of its unit and its length in pixels."""
 
 
 def photographs(folder: pathlib.Path, number: int):
@@ -63,34 +63,35 @@ def is_small(record: dict) -> bool:
     return bool(covered.mean() < 0.25)
 
 
-@functools.partial(jax.jit, static_argnames=("chunk_size",))
-def _answers(score_fn, image, target, centers, sigma, darkness, chunk_size):
-    light, shadow = responses(
-        score_fn, image, target, centers, sigma, sigma, "fusion", darkness, 0.0, chunk_size
+@functools.partial(jax.jit, static_argnames=("part", "chunk_size"))
+def _answers(score_fn, image, target, centers, sigma, part, darkness, chunk_size):
+    both = responses(
+        score_fn, image, target, centers, sigma, sigma, part, darkness, 0.0, chunk_size
     )
-    return light, shadow
+    return both[0 if part == "light" else 1]
 
 
 def answers(options) -> None:
     score_fn = saljax.scores.probabilities(saljax.models.load(options.model, options.weights))
     centers = gaussians.grid_centers((SIDE, SIDE), options.grid)
     predict = jax.jit(lambda score_fn, image: score_fn(image[None])[0])
-    units = {"cell": CELL, "pixel": 1.0}
-    sigmas = [(float(s[:-2]), {"ce": "cell", "px": "pixel"}[s[-2:]]) for s in options.sigmas]
+    wanted = [("light", sigma) for sigma in options.light]
+    wanted += [("shadow", sigma) for sigma in options.shadow]
     options.out.mkdir(parents=True, exist_ok=True)
     for record in track(photographs(options.photos, options.number), "photographs"):
         path = options.out / f"{record['file']}.npz"
         done = dict(np.load(path)) if path.exists() else {}
         image, target = jnp.asarray(read(options.photos, record)), record["label"]
-        for darkness, (sigma, unit) in itertools.product(options.darkness, sigmas):
-            name = f"{darkness} {sigma:g} {unit} {options.grid}"
-            if name in done:
-                continue
-            pair = _answers(
-                score_fn, image, target, centers, sigma * units[unit],
-                jnp.asarray(DARKNESS[darkness]), options.chunk_size,
-            )  # fmt: skip
-            done[name] = np.stack(pair)
+        for darkness in options.darkness:
+            color = jnp.asarray(DARKNESS[darkness])
+            for part, text in wanted:
+                sigma, (unit, pixels) = float(text[:-2]), UNITS[text[-2:]]
+                name = f"{part} {darkness} {sigma:g} {unit} {options.grid}"
+                if name not in done:
+                    done[name] = _answers(
+                        score_fn, image, target, centers, sigma * pixels, part, color,
+                        options.chunk_size,
+                    )  # fmt: skip
         done["prediction"] = np.asarray(predict(score_fn, image).argmax())
         np.savez(path.with_suffix(".tmp.npz"), **done)
         path.with_suffix(".tmp.npz").rename(path)
@@ -137,31 +138,30 @@ def table(options) -> None:
         print(f"| {part} | {darkness} | {unit} | {grid} | {widths} | {cells} |", flush=True)
 
     row("center", "", "", "", "", center, 30.0)
-    names = [n.split() for n in stored[0] if n != "prediction"]
-    for darkness, unit, grid in sorted({(d, u, k) for d, _, u, k in names}):
-        sigmas = sorted(float(s) for d, s, u, k in names if (d, u, k) == (darkness, unit, grid))
-        scale = CELL if unit == "cell" else 1.0
-
-        def stack(sigma, part, darkness=darkness, unit=unit, grid=grid):
-            return jnp.asarray([s[f"{darkness} {sigma:g} {unit} {grid}"][part] for s in stored])
-
+    names = [name.split() for name in stored[0] if name != "prediction"]
+    for darkness, unit, grid in sorted({(d, u, k) for _, d, _, u, k in names}):
+        pixels = CELL if unit == "cell" else 1.0
+        found = {
+            part: {
+                float(s): jnp.asarray([r[f"{part} {darkness} {s} {unit} {grid}"] for r in stored])
+                for p, d, s, u, k in names
+                if (p, d, u, k) == (part, darkness, unit, grid)
+            }
+            for part in ("light", "shadow")
+        }
         for spatial in options.spatial:
-            for sigma in sigmas:
-                for part, name in enumerate(["light", "shadow"]):
-                    widths = (
-                        f"{sigma:g} / - / {spatial:g}"
-                        if part == 0
-                        else f"- / {sigma:g} / {spatial:g}"
-                    )
-                    row(name, darkness, unit, grid, widths, stack(sigma, part), spatial * scale)
-            for light, shadow in itertools.product(sigmas, sigmas):
-                values = stack(light, 0) * (stack(shadow, 1) + 1e-5)
+            for part, by_sigma in found.items():
+                for sigma, values in sorted(by_sigma.items()):
+                    widths = [f"{sigma:g}" if part == p else "-" for p in found] + [f"{spatial:g}"]
+                    row(part, darkness, unit, grid, " / ".join(widths), values, spatial * pixels)
+            for light, shadow in itertools.product(sorted(found["light"]), sorted(found["shadow"])):
+                values = found["light"][light] * (found["shadow"][shadow] + 1e-5)
                 widths = f"{light:g} / {shadow:g} / {spatial:g}"
-                row("fusion", darkness, unit, grid, widths, values, spatial * scale)
+                row("fusion", darkness, unit, grid, widths, values, spatial * pixels)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="S1, tables 1 and 2.")
     parser.add_argument("command", choices=["answers", "table"])
     parser.add_argument("--photos", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
@@ -169,7 +169,8 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="resnet18")
     parser.add_argument("--weights")
     parser.add_argument("--grid", type=int, default=10)
-    parser.add_argument("--sigmas", nargs="+", default=["1ce", "2ce", "3ce", "5ce"])
+    parser.add_argument("--light", nargs="*", default=["2ce", "3ce", "5ce"], help="5ce or 5px")
+    parser.add_argument("--shadow", nargs="*", default=["2ce", "3ce"], help="3ce or 3px")
     parser.add_argument("--darkness", nargs="+", default=["black", "mean"], choices=list(DARKNESS))
     parser.add_argument("--spatial", nargs="+", type=float, default=[6.0])
     parser.add_argument("--chunk-size", type=int, default=32)

@@ -1,0 +1,32 @@
+# Two commands on a machine that has Python >= 3.11 and make:
+#   make demo   explain generated pictures with the bundled classifier, and say where the results are
+#   make test   run the test suite
+PYTHON ?= python3
+VENV ?= .venv
+
+.PHONY: demo test lint format clean
+
+demo: $(VENV)/installed-cli
+	$(VENV)/bin/saljax demo --out demo
+
+test: $(VENV)/installed-dev
+	$(VENV)/bin/pytest -n 2 $(ARGS)
+
+lint: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/pyright
+
+format: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+$(VENV)/installed-%: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "saljax needs Python 3.11 or newer; say which with: make PYTHON=/path/to/python"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable ".[$*]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo build dist

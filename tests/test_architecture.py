@@ -1,0 +1,89 @@
+"""The import rule, and what `import saljax` costs."""
+
+import ast
+import pathlib
+import statistics
+import subprocess
+import sys
+
+import pytest
+
+import saljax
+
+ROOT = pathlib.Path(saljax.__file__).parent
+MAY_IMPORT = {
+    "ops": {"ops"},
+    "core": {"core", "ops"},
+    "methods": {"methods", "core", "ops"},
+    "metrics": {"metrics", "core", "ops"},
+    "models": {"models", "core.taps", "data"},
+    "data": {"data", "ops"},
+    "runs": {"runs", "metrics", "methods", "models", "data", "core", "ops"},
+    "report": {"report", "metrics", "methods", "data", "core", "ops"},
+}
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def imported(path: pathlib.Path) -> set[str]:
+    """Everything a file imports, at the top or inside a function; `from a import b` is a.b."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def is_under(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downward(path):
+    folder = path.relative_to(ROOT).parts[0]
+    ours = {name.removeprefix("saljax.") for name in imported(path) if is_under(name, "saljax")}
+    allowed = MAY_IMPORT.get(folder)
+    if allowed is not None:
+        assert [n for n in ours if not any(is_under(n, a) for a in allowed)] == []
+    if folder == "methods" and len(path.relative_to(ROOT).parts) > 2:
+        family = path.relative_to(ROOT).parts[1]
+        others = [
+            n for n in ours if is_under(n, "methods") and not is_under(n, f"methods.{family}")
+        ]
+        assert others == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_right_rooms_know_flax_and_jaxprs(path):
+    place = str(path.relative_to(ROOT))
+    names = imported(path)
+    if any(is_under(name, "flax") for name in names):
+        assert place.startswith(("models/", "methods/learned/"))
+    if any(is_under(name, "jax.extend") or is_under(name, "jax._src") for name in names):
+        assert place == "core/override.py"
+    assert path.name not in ("utils.py", "base.py")
+
+
+def run(code: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_import_brings_neither_flax_nor_matplotlib():
+    loaded = run("import sys, saljax; print(*sorted(sys.modules))").split()
+    heavy = {"flax", "matplotlib", "optax", "orbax", "PIL", "torch", "click", "rich", "safetensors"}
+    assert "jax" in loaded and heavy & set(loaded) == set()
+
+
+def test_import_costs_little_more_than_jax():
+    """At most 1.2 times `import jax`; the two are measured in turn, so load disturbs both."""
+    clock = (
+        "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+    )
+    run(clock.format("saljax"))
+    ratios = [
+        float(run(clock.format("saljax"))) / float(run(clock.format("jax"))) for _ in range(5)
+    ]
+    assert statistics.median(ratios) < 1.2
