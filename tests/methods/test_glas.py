@@ -232,6 +232,7 @@ def test_memory_does_not_grow_with_the_number_of_search_points():
         ({"points": jnp.zeros((4, 3))}, r"`points` must be \(P, 2\)"),
     ],
 )
+@pytest.mark.usefixtures("as_users_run")
 def test_wrong_hyperparameters(settings, message):
     with pytest.raises(ValueError, match=message):
         saljax.glas(scorer((8, 8, 3)), picture((8, 8, 3)), 0, **settings)

@@ -5,6 +5,7 @@ S1 is "Salient explanation for fine-grained classification" (submitted to ICLR 2
 
 import functools
 import math
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,9 @@ from jaxtyping import Array, Float, Int
 from saljax.core import checks, chunks
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.ops import gaussians, maps, perturb
+
+Parts = Literal["fusion", "light", "shadow"]
+Unit = Literal["cell", "pixel"]
 
 
 def glas(
@@ -24,9 +28,9 @@ def glas(
     sigma_light: float = 5.0,
     sigma_shadow: float = 3.0,
     sigma_spatial: float = 6.0,
-    parts: str = "fusion",
-    unit: str = "cell",
-    distance: str = "squared",
+    parts: Parts = "fusion",
+    unit: Unit = "cell",
+    distance: Literal["squared", "euclidean"] = "squared",
     baseline: Baseline = 0.0,
     floor: float = 1e-5,
     points: Float[Array, "points rank"] | None = None,
@@ -105,7 +109,7 @@ def rglas(
     sigma_light: float = 5.0,
     sigma_shadow: float = 3.0,
     sigma_spatial: float = 6.0,
-    unit: str = "cell",
+    unit: Unit = "cell",
     baseline: Baseline = 0.0,
     floor: float = 1e-5,
     points: Float[Array, "points rank"] | None = None,
@@ -200,8 +204,8 @@ def glas_regions(
     num_regions: int,
     sigma_light: float = 15.0,
     sigma_shadow: float = 10.0,
-    unit: str = "pixel",
-    parts: str = "fusion",
+    unit: Unit = "pixel",
+    parts: Parts = "fusion",
     baseline: Baseline = 0.0,
     floor: float = 1e-5,
     chunk_size: int = 32,
@@ -258,7 +262,7 @@ def responses(
     centers: Float[Array, "points rank"],
     sigma_light: float,
     sigma_shadow: float,
-    parts: str,
+    parts: Parts,
     baseline: Baseline,
     floor: float,
     chunk_size: int,
@@ -283,7 +287,7 @@ def responses(
     Returns:
         f_l and f_s, each (P,), or (P, T) for T targets.
     """
-    checks.one_of(("fusion", "light", "shadow"), parts=parts)
+    checks.one_of(get_args(Parts), parts=parts)
     checks.positive(sigma_light=sigma_light, sigma_shadow=sigma_shadow, chunk_size=chunk_size)
     darkness = perturb.baseline_image(image, baseline)
     number = len(centers)
@@ -307,8 +311,8 @@ def responses(
     return (one if parts == "shadow" else light), (one if parts == "light" else shadow)
 
 
-def _pixels_per_unit(unit: str, spatial: tuple[int, ...]) -> float:
-    checks.one_of(("cell", "pixel"), unit=unit)
+def _pixels_per_unit(unit: Unit, spatial: tuple[int, ...]) -> float:
+    checks.one_of(get_args(Unit), unit=unit)
     return math.prod(spatial) ** (1 / len(spatial)) / 15 if unit == "cell" else 1.0
 
 
