@@ -156,7 +156,7 @@ def main():
         *accuracy_rows("resnet50"),
         *accuracy_rows("resnet18"),
         "",
-        "Forward pass with every 1x1 convolution as a matrix product (MP) and as a convolution (C): "
+        "Forward pass with every 1x1 convolution as a matrix product (MP) and convolution (C): "
         "images/s and core milliseconds an image, best of 5 taken in turns in one process. Other "
         "jobs ran on the machine, so images/s are a lower bound; the ratio is that of core time.",
         "",

@@ -60,11 +60,10 @@ def torchvision_model(name, tensors):
     return model.eval()
 
 
-def torchvision_logits(name, tensors, images):
-    """Return torchvision's logits (N, classes) of images in [0, 1]."""
+def logits_of(model, images):
+    """Return a torchvision model's logits (N, classes) of images in [0, 1]."""
     import torch  # pyright: ignore[reportMissingImports]
 
-    model = torchvision_model(name, tensors)
     normalized = np.moveaxis((images - MEAN) / STD, -1, 1)
     with torch.no_grad():
         return model(torch.from_numpy(np.ascontiguousarray(normalized))).numpy()
@@ -73,7 +72,8 @@ def torchvision_logits(name, tensors, images):
 def main(target):
     images = seeded_images()
     logits = {
-        name: torchvision_logits(name, seeded_weights(name), images) for name in ARCHITECTURES
+        name: logits_of(torchvision_model(name, seeded_weights(name)), images)
+        for name in ARCHITECTURES
     }
     np.savez(target, **logits)
     for name, value in logits.items():

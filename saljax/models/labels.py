@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import re
 from collections.abc import Sequence
 from importlib import resources
 
@@ -34,7 +35,7 @@ def find_class(text: str, labels: Sequence[str]) -> int:
         ValueError: no class has this index or name (near names are suggested), or several have.
     """
     wanted = _plain(text)
-    if wanted.lstrip("-").isdecimal():
+    if re.fullmatch(r"-?\d+", wanted):
         if 0 <= int(wanted) < len(labels):
             return int(wanted)
         raise ValueError(f"no class {wanted}: the classes are 0 to {len(labels) - 1}")

@@ -55,7 +55,7 @@ class Conv(nnx.Module):
         kernel, stride = self.kernel[...], self.stride
         size = kernel.shape[0]
         if size == 1:
-            # A matrix product over channels: on CPU faster than XLA's convolution, elsewhere equal.
+            # A matrix product over channels: on CPU faster than XLA's convolution.
             if stride > 1:
                 x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, stride, stride, 1))
             return jnp.einsum("nhwi,io->nhwo", x, kernel[0, 0])

@@ -33,7 +33,8 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ValueError: it is empty, damaged, of an unknown kind, or needs torch, which is not there.
     """
     path = Path(path)
-    if path.suffix not in (".safetensors", *TORCH_SUFFIXES):
+    suffix = path.suffix.lower()
+    if suffix not in (".safetensors", *TORCH_SUFFIXES):
         raise ValueError(
             f"{path}: unknown kind of weights file; expected .safetensors or "
             f"{', '.join(TORCH_SUFFIXES)}"
@@ -44,7 +45,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         raise IsADirectoryError(f"{path}: a folder, expected a weights file")
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the weights file is empty; fetch or convert it again")
-    tensors = _read_torch(path) if path.suffix in TORCH_SUFFIXES else _read_safetensors(path)
+    tensors = _read_torch(path) if suffix in TORCH_SUFFIXES else _read_safetensors(path)
     return {name: _as_float32(value) for name, value in tensors.items()}
 
 

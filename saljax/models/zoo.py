@@ -20,8 +20,9 @@ class ModelInfo:
         name: what `load` calls it.
         description: one line for people.
         input_shape: (*spatial, channels) of the images it was trained on; others work.
-        resize: pictures are brought to this short side in pixels; None: taken as they are.
-        crop: and then to their central square of this side; None: not cropped.
+        resize: short side in pixels that pictures are brought to; None: it takes no pictures.
+        crop: side of the central square that is then cut out; None: the whole picture is squeezed
+            into a square of side `resize` instead.
         bundled: its weights come with saljax.
         labels: class names in the order of the logits.
         layer: the tagged activation that methods look at unless told otherwise.
@@ -41,7 +42,7 @@ def _birdlets() -> ModelInfo:
     from saljax.data.birdlets import SPECIES
 
     text = "small network for the generated birds, whose evidence is known"
-    return ModelInfo("birdlets", text, (96, 96, 3), 96, 96, True, tuple(SPECIES), "block4")
+    return ModelInfo("birdlets", text, (96, 96, 3), 96, None, True, tuple(SPECIES), "block4")
 
 
 def _glas3d() -> ModelInfo:

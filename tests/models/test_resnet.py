@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from saljax import models
 from saljax.models.from_torchvision import convert, table
 from saljax.models.resnet import ARCHITECTURES, Conv, abstract
 from saljax.models.weights import assign, parameters, shapes
@@ -52,13 +53,14 @@ def test_stored_logits_tell_v1_from_v1_5(stored):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
-def test_live_torchvision_logits(name):
-    pytest.importorskip("torch")
+def test_live_torchvision_logits_of_a_saved_model(name, tmp_path):
+    torch = pytest.importorskip("torch")
     pytest.importorskip("PIL")
     images = torchvision_logits["seeded_images"]((3, 75, 61, 3), seed=2)
-    weights = seeded_weights(name, seed=3)
-    expected = torchvision_logits["torchvision_logits"](name, weights, images)
-    logits = forward(assign(abstract(name, NUM_CLASSES), convert(weights, name)), images)
+    model = torchvision_logits["torchvision_model"](name, seeded_weights(name, seed=3))
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    logits = forward(models.load(name, tmp_path / "w.pth"), images)
+    expected = torchvision_logits["logits_of"](model, images)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-6)
 
 

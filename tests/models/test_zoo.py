@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -9,10 +10,12 @@ import numpy as np
 import pytest
 
 from saljax import models
+from saljax.data.folders import prepare, read_image
 from saljax.models import labels
 from saljax.models.from_torchvision import source_shapes
 from saljax.models.weights import read, write
 
+REAL = Path(__file__).parents[3] / "shared" / "real"
 IMAGENET = labels.imagenet()
 
 
@@ -142,3 +145,14 @@ def test_find_class_that_is_not_there(text, says):
     with pytest.raises(ValueError, match=says) as caught:
         labels.find_class(text, IMAGENET)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not (REAL / "decode.py").exists(), reason="no real weights and photographs")
+def test_real_weights_name_what_the_photographs_show(tmp_path):
+    codes, path = REAL / "weights" / "resnet18_imagenet.codes.npz", tmp_path / "w.safetensors"
+    subprocess.run([sys.executable, REAL / "decode.py", codes, path], check=True)
+    about, shown = models.info("resnet18"), ("flute", "goldfish", "zebra")
+    pictures = [read_image(REAL / "photos" / "demo" / f"{name}.jpg") for name in shown]
+    images = np.stack([prepare(picture, about.resize, about.crop) for picture in pictures])
+    logits = jax.jit(lambda f, x: f(x))(models.load("resnet18", path), images)
+    assert [about.labels[index] for index in logits.argmax(axis=1)] == list(shown)
