@@ -2,6 +2,8 @@
 
 import contextlib
 import difflib
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -207,6 +209,32 @@ def explain(
 
 
 @cli.command()
+@click.option(
+    "--out",
+    default="demo",
+    show_default=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where to write.",
+)
+def demo(out: Path) -> None:
+    """Explain generated birds with the bundled classifier."""
+    from saljax import demo
+    from saljax.runs import store
+    from saljax.runs.progress import progress
+
+    with _mistakes(), progress("explaining", 3) as advance:
+        store.check_writable(out)
+        click.echo(f"{demo.ABOUT}\n")
+        for name, says, picture in demo.pages():
+            store.write(out / f"{name}.png", picture)
+            click.echo(f"{out / name}.png\n    {says}")
+            advance()
+        store.write(out / "bird.png", demo.bird())
+    click.echo(f"\nYour turn: saljax explain {out / 'bird.png'} --sigmas 6,3,1.5 --out {out}")
+
+
+@cli.command()
 def methods() -> None:
     """List the methods and their papers."""
     from saljax.methods.table import METHODS, PAPERS
@@ -261,6 +289,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return MISTAKE
     except click.Abort:
         _say("interrupted; what was written is whole and stays")
+        if arguments is None:
+            sys.stdout.flush()
+            os._exit(INTERRUPTED)  # a normal exit would wait for the running program to end
         return INTERRUPTED
 
 

@@ -30,12 +30,14 @@ class Panel(NamedTuple):
         saliency: raw map of the same part of the world; None to show the picture.
         caption: a word or two above the panel.
         over: the map is laid over the picture, else shown by itself.
+        outline: (H, W) mask whose edge is drawn, such as the part that is known to decide.
     """
 
     image: np.ndarray
     saliency: np.ndarray | None
     caption: str
     over: bool = True
+    outline: np.ndarray | None = None
 
 
 class Row(NamedTuple):
@@ -155,6 +157,12 @@ def grid(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def outlined(row: Row, mask: np.ndarray) -> Row:
+    """The row with the edge of a mask drawn on its first panel, the picture."""
+    first, *others = row.panels
+    return row._replace(panels=(first._replace(outline=mask), *others))
+
+
 def _aspect(image: np.ndarray) -> float:
     """Height over width of a panel."""
     if image.ndim == 2:
@@ -177,6 +185,9 @@ def draw(axes: Axes, panel: Panel) -> None:
     if saliency is not None:
         shown = overlay(image, saliency) if panel.over else stretch(saliency)
     axes.imshow(shown, cmap=COLORS, vmin=0, vmax=1, interpolation=SMOOTH)
+    if panel.outline is not None:
+        for color, width in (("black", 2.4), ("white", 1.2)):
+            axes.contour(panel.outline, levels=[0.5], colors=color, linewidths=width)
 
 
 def _draw_signal(axes: Axes, panel: Panel) -> None:

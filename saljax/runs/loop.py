@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saljax.core.explain import explain
-from saljax.core.types import Method, ScoreFn
+from saljax.core.types import Images, Method, ScoreFn, Scores
 from saljax.runs import devices
 
 Named = tuple[str, np.ndarray]
@@ -76,7 +76,7 @@ def explain_all(
         pixels += [pixels[-1]] * (batch_size - len(batch))
         ids = np.array([zlib.crc32(image.tobytes()) >> 1 for image in pixels], np.int32)
         stack = devices.shard(jnp.asarray(np.stack(pixels)))
-        scores = np.asarray(_wait(_scores(score_fn, stack)))
+        scores = np.asarray(_wait(score(score_fn, stack)))
         targets = np.stack([choose_targets(row) for row in scores]).astype(np.int32)
         # methods that answer one class only know targets of shape (N,)
         asked = targets[:, 0] if targets.shape[1] == 1 else targets
@@ -90,7 +90,8 @@ def explain_all(
 
 
 @jax.jit
-def _scores(score_fn, images):
+def score(score_fn: ScoreFn, images: Images) -> Scores:
+    """Scores of a batch, as one compiled program; `score_fn` is a pytree."""
     return score_fn(images)
 
 

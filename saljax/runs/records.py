@@ -1,6 +1,7 @@
 """What is written down about an explanation."""
 
 import hashlib
+import importlib.metadata
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 import jax
 import numpy as np
 
-import saljax
 from saljax.runs.loop import Explained
 
 
@@ -44,7 +44,7 @@ def of_run(
         "model": model,
         "weights": file,
         "versions": {
-            "saljax": saljax.__version__,
+            "saljax": importlib.metadata.version("saljax"),
             "jax": jax.__version__,
             "python": platform.python_version(),
         },
