@@ -10,9 +10,13 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
-import safetensors
-import safetensors.numpy
 from flax import nnx
+
+try:
+    import safetensors
+    import safetensors.numpy
+except ImportError:
+    raise ImportError("weights are kept as safetensors: pip install 'saljax[weights]'") from None
 
 Tensors = Mapping[str, np.ndarray]
 TORCH_SUFFIXES = (".pth", ".pt", ".tar")
