@@ -55,10 +55,15 @@ def explain(
         Maps (N, *spatial), or (N, T, *spatial); larger is more important.
 
     Raises:
-        ValueError: `targets` or `ids` do not go with the images.
+        ValueError: `targets` or `ids` do not go with the images, or the images are integers. A
+            class that does not exist gives a map of NaN.
     """
     images = jnp.asarray(images)
     targets = jnp.asarray(targets, jnp.int32)
+    if not jnp.issubdtype(images.dtype, jnp.floating):
+        raise ValueError(
+            f"`images` must be floating point in [0, 1]; got {images.dtype}. Divide bytes by 255."
+        )
     number = images.shape[0]
     ids = jnp.arange(number) if ids is None else jnp.asarray(ids)
     for name, value in [("targets", targets), ("ids", ids)]:

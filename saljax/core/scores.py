@@ -13,7 +13,24 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from saljax.core.types import Images, ScoreFn, Scores
+from saljax.core.types import Images, ScoreFn, Scores, Target
+
+
+def of_class(
+    scores: Scores, target: Target
+) -> Float[Array, " batch"] | Float[Array, "batch classes_asked"]:
+    """Scores of the class asked for, or of several.
+
+    A class that does not exist has the score NaN; plain indexing would quietly take the last one.
+
+    Args:
+        scores: (N, K).
+        target: class index (), or (T,).
+
+    Returns:
+        (N,), or (N, T), in float32 whatever the classifier computes in.
+    """
+    return scores.at[:, target].get(mode="fill", fill_value=jnp.nan).astype(jnp.float32)
 
 
 def _as_pytree(score_fn: ScoreFn) -> ScoreFn:

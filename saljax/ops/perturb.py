@@ -50,7 +50,9 @@ def baseline_image(
     image: Image, baseline: Num[Array, "..."] | float | Callable[[Image], Num[Array, "..."]]
 ) -> Image:
     """The baseline as an image of the same shape and dtype."""
-    values = jnp.asarray(baseline(image) if callable(baseline) else baseline, image.dtype)
+    values = jnp.asarray(
+        baseline(image) if callable(baseline) else baseline, jnp.result_type(image)
+    )
     return jnp.broadcast_to(
         values.reshape((1,) * (image.ndim - values.ndim) + values.shape), image.shape
     )

@@ -117,9 +117,25 @@ def test_eight_devices_give_the_same_maps_without_talking(
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"targets": [0, 1]}, "`targets`.*8 of them"), ({"ids": np.arange(3)}, "`ids`.*8 of them")],
+    [
+        ({"targets": [0, 1]}, "`targets`.*8 of them"),
+        ({"ids": np.arange(3)}, "`ids`.*8 of them"),
+        ({"images": np.zeros((8, 12, 12, 3), np.uint8)}, "floating point.*uint8.*255"),
+    ],
 )
 @pytest.mark.usefixtures("as_users_run")
 def test_wrong_arguments(score_fn, images, targets, arguments, message):
     with pytest.raises(ValueError, match=message):
         saljax.explain(GLAS, score_fn, **({"images": images, "targets": targets} | arguments))
+
+
+@pytest.mark.parametrize("method", [GLAS, RGLAS])
+def test_a_class_that_does_not_exist_gives_nan_and_not_the_last_class(method, score_fn, images):
+    maps = saljax.explain(method, score_fn, images[:2], [4, 5])
+    assert np.isfinite(maps[0]).all() and np.isnan(maps[1]).all()
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_images_of_numpy_in_double_precision(score_fn, images):
+    image = np.asarray(images[0], np.float64)
+    np.testing.assert_allclose(GLAS.func(score_fn, image, 1), saljax.glas(score_fn, images[0], 1))

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from saljax.core import checks, chunks
+from saljax.core import checks, chunks, scores
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.ops import gaussians, maps, perturb
 
@@ -178,7 +178,7 @@ def rglas(
         kept = omega & (at_points <= t1)
         kept = jnp.where(jnp.all(kept == omega), omega.at[best].set(False), kept)
 
-        left = score_fn(darker[None])[0, one_target].astype(jnp.float32)
+        left = scores.of_class(score_fn(darker[None]), one_target)[0]
         done = (jnp.sqrt(found.mean() / left) >= t2) | ~jnp.any(kept)
         return iteration + 1, total + found, darker, kept, done
 
@@ -300,13 +300,13 @@ def responses(
         return perturb.blend(image, jnp.where(is_shadow, 1 - light, light), darkness)
 
     def score(perturbations):
-        return score_fn(jax.vmap(perturbed)(*perturbations))[:, target].astype(jnp.float32)
+        return scores.of_class(score_fn(jax.vmap(perturbed)(*perturbations)), target)
 
     asked = {"light": [lights], "shadow": [shadows, clean], "fusion": [lights, shadows, clean]}
     together = jax.tree.map(lambda *x: jnp.concatenate(x), *asked[parts])
-    scores = chunks.map_over(score, together, chunk_size)
+    answers = chunks.map_over(score, together, chunk_size)
 
-    light, shadow = scores[:number], jnp.abs(scores[-1:] - scores[-1 - number : -1]) + floor
+    light, shadow = answers[:number], jnp.abs(answers[-1:] - answers[-1 - number : -1]) + floor
     one = jnp.ones_like(light)
     return (one if parts == "shadow" else light), (one if parts == "light" else shadow)
 
