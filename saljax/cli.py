@@ -15,8 +15,8 @@ import numpy as np
 import saljax
 
 MISTAKE, INTERRUPTED = 2, 130
-OVERVIEW_ROWS = 20
-"""Most images in one overview picture. Our choice."""
+OVERVIEW = 20
+"""Most images together in one picture. Our choice."""
 
 
 class Explain(click.Command):
@@ -108,7 +108,13 @@ def cli() -> None:
     type=Sigmas(),
     help="Coarse to fine, such as 6,3,1.5: one map for each, all sigmas of the method set to it.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of methods that draw at random.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**31 - 1),
+    help="Of methods that draw at random.",
+)
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
@@ -200,11 +206,12 @@ def explain(
             store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
             store.write_json(out / f"{result.name}.json", of_image | of_run)
             click.echo(f"{path}: {', '.join(titles)} -> {out / result.name}.png")
-            overview += rows[:1]
+            if len(overview) < OVERVIEW:
+                overview += rows[:1]
         if len(overview) > 1:
-            shown = overview[:OVERVIEW_ROWS]
-            store.write(out / "overview.png", grids.png(grids.grid(shown)))
-            click.echo(f"{len(shown)} images side by side -> {out / 'overview.png'}")
+            together = overview if sigmas else grids.sheet(overview)
+            store.write(out / "overview.png", grids.png(grids.grid(together)))
+            click.echo(f"{len(overview)} images together -> {out / 'overview.png'}")
     ctx.exit(MISTAKE if complaints else 0)
 
 

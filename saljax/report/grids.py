@@ -41,12 +41,12 @@ class Panel(NamedTuple):
 
 
 class Row(NamedTuple):
-    """Panels side by side under one line of text.
+    """Panels under one line of text.
 
     Attributes:
         title: what the classifier says, large.
         detail: the small print after it.
-        panels: as many in every row of a figure.
+        panels: side by side.
     """
 
     title: str
@@ -125,18 +125,34 @@ def rows(
     ]
 
 
+def sheet(rows: Sequence[Row]) -> list[Row]:
+    """Many images on one page: of each row its first and its last panel, two rows side by side.
+
+    Args:
+        rows: one an image, each an `explanation`.
+
+    Returns:
+        Rows for `grid`, without titles; an image's title is the caption of its picture.
+    """
+    pairs = [
+        (row.panels[0]._replace(caption=row.title), row.panels[-1]._replace(caption=""))
+        for row in rows
+    ]
+    return [Row("", "", sum(pairs[i : i + 2], ())) for i in range(0, len(pairs), 2)]
+
+
 def grid(rows: Sequence[Row]) -> Figure:
     """Rows of panels as one figure.
 
     Args:
-        rows: with equally many panels each.
+        rows: the first has the most panels.
 
     Returns:
         The figure; `png` makes a file of it.
     """
     columns = len(rows[0].panels)
     tall = PANEL * _aspect(rows[0].panels[0].image)
-    header, gap, margin = 0.5, 0.08, 0.16
+    header, gap, margin = 0.5 if any(row.title for row in rows) else 0.25, 0.08, 0.16
     width = 2 * margin + columns * PANEL + (columns - 1) * gap
     pitch = header + tall + 2 * gap
     height = 2 * margin + len(rows) * pitch - 2 * gap
@@ -151,7 +167,8 @@ def grid(rows: Sequence[Row]) -> Figure:
         write(width - margin, top - 0.18, row.detail, fontsize=8, color=PALE, ha="right")
         for c, panel in enumerate(row.panels):
             left, bottom = margin + c * (PANEL + gap), top - header - tall
-            write(left, top - header + 0.07, panel.caption, fontsize=8, color=PALE)
+            style = {"fontsize": 8, "color": PALE} if row.title else {"fontsize": 10, "color": INK}
+            write(left, top - header + 0.07, panel.caption, **style)
             box = (left / width, bottom / height, PANEL / width, tall / height)
             draw(figure.add_axes(box, frame_on=False), panel)
     return figure

@@ -34,19 +34,23 @@ def overlay(
     image: Float[np.ndarray, "height width channels"],
     saliency: Float[np.ndarray, "map_height map_width"],
     percentile: float = 100.0,
-) -> Float[np.ndarray, "height width 3"]:
+) -> Float[np.ndarray, "rows columns 3"]:
     """Lay a map over its picture: important pixels glow, the rest fades to a dark gray.
 
     Args:
         image: (H, W, 3) or (H, W, 1), in [0, 1].
-        saliency: raw map of the same part of the world, resized to the picture.
+        saliency: raw map of the same part of the world.
         percentile: as in `stretch`.
 
     Returns:
-        (H, W, 3) in [0, 1].
+        (rows, columns, 3) in [0, 1], in the finer resolution of the two.
     """
-    heat = stretch(resample(saliency, image.shape[:2]), percentile)[..., None]
-    image = np.broadcast_to(image, (*image.shape[:2], 3))
+    shape = (
+        max(image.shape[0], saliency.shape[0]),
+        max(image.shape[1], saliency.shape[1]),
+    )
+    heat = stretch(resample(saliency, shape), percentile)[..., None]
+    image = np.broadcast_to(resample(image, shape), (*shape, 3))
     gray = image.mean(axis=-1, keepdims=True)
     faded = 0.5 * gray + heat * (image - 0.5 * gray)
     glow = matplotlib.colormaps[COLORS](heat[..., 0])[..., :3]

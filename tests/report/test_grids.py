@@ -43,6 +43,15 @@ def test_one_row_a_target_and_one_column_a_map():
     np.testing.assert_array_equal(single[2].panels[1].saliency, maps[0, 2])
 
 
+def test_a_sheet_has_two_images_a_row():
+    image, saliency = RNG.random((5, 5, 3)), RNG.random((5, 5)).astype(np.float32)
+    rows = grids.sheet([grids.explanation(image, saliency, title) for title in "abc"])
+    figure = grids.grid(rows)
+    assert [len(row.panels) for row in rows] == [4, 2]
+    assert len(figure.axes) == 6 and [t for t in texts(figure) if t] == ["a", "b", "c"]
+    assert pixels(figure).shape[1] > pixels(figure).shape[0]
+
+
 def test_the_picture_is_shown_as_it_is():
     image = np.full((10, 10, 3), [0.2, 0.4, 0.6])
     figure = grids.grid([grids.explanation(image, np.eye(10, dtype=np.float32), "")])

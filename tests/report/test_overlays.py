@@ -32,6 +32,14 @@ def test_overlay_of_one_channel_and_of_a_constant_map():
     np.testing.assert_allclose(shown, 0.4, atol=1e-6)
 
 
+def test_a_coarse_picture_does_not_hide_the_map():
+    saliency = np.zeros((20, 20), np.float32)
+    saliency[5, 5] = 1
+    shown = overlays.overlay(np.full((1, 1, 3), 0.5, np.float32), saliency)
+    assert shown.shape == (20, 20, 3)
+    assert np.unravel_index(shown.sum(-1).argmax(), (20, 20)) == (5, 5)
+
+
 def test_middle_slices():
     volume = np.arange(2 * 3 * 4.0).reshape(2, 3, 4)
     shown = overlays.middle_slices(volume)
