@@ -331,7 +331,7 @@ def _list(rows: Iterable[tuple[str, str]]) -> None:
 def _peek(args: Sequence[str], option: str) -> str | None:
     """The value of an option before the command line is parsed; the last one counts."""
     found = None
-    for arg, following in zip(args, [*args[1:], ""], strict=True):
+    for arg, following in zip(args, [*args[1:], ""], strict=False):
         if arg == option:
             found = following
         elif arg.startswith(f"{option}="):

@@ -343,6 +343,8 @@ def test_version_and_bare_command(capsys):
     assert cli.main([]) == 0
     assert "explain" in capsys.readouterr().out
     refused(capsys, ["explian"], "explian")
+    refused(capsys, ["explain"], "IMAGES")
+    refused(capsys, ["explain", "a.png", "--method"], "--method")
 
 
 def test_convert_says_what_is_wrong(tmp_path, capsys):
