@@ -1,10 +1,9 @@
 """The command `saljax`."""
 
 import contextlib
-import difflib
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,74 +12,23 @@ import click
 import numpy as np
 
 import saljax
+from saljax import cli_options
 
 MISTAKE, INTERRUPTED = 2, 130
 OVERVIEW = 20
 """Most images together in one picture. Our choice."""
 
 
-class Explain(click.Command):
-    """`saljax explain`: the hyperparameters of the method asked for are options too."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Look for --method first: it decides which other options there are."""
-        from saljax.methods.table import METHODS
-
-        name = _peek(args, "--method") or "glas"
-        if name not in METHODS:
-            near = difflib.get_close_matches(name, METHODS, n=3) or METHODS
-            raise click.UsageError(f"no method is called {name!r}; there is {', '.join(near)}.")
-        ctx.meta["method"] = name
-        ctx.meta["hyperparameters"] = _options(METHODS[name])
-        return super().parse_args(ctx, args)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The options of all methods and those of this one."""
-        return [*super().get_params(ctx), *ctx.meta.get("hyperparameters", [])]
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Two lists: what every method has, and what this one has."""
-        own = ctx.meta["hyperparameters"]
-        rest = [p for p in super().get_params(ctx) if isinstance(p, click.Option)]
-        for title, options in [("Options", rest), (f"Options of {ctx.meta['method']}", own)]:
-            records = [option.get_help_record(ctx) for option in options]
-            with formatter.section(title):
-                formatter.write_dl([record for record in records if record])
-
-
-class Sigmas(click.ParamType):
-    """Widths above zero, separated by commas."""
-
-    name = "widths"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        """`"6,3,1.5"` -> (6.0, 3.0, 1.5)."""
-        try:
-            sigmas = tuple(float(part) for part in value.split(","))
-        except ValueError:
-            self.fail(f"{value!r} is not a list of numbers such as 6,3,1.5.")
-        if not all(0 < sigma < float("inf") for sigma in sigmas):
-            self.fail(f"{value!r}: each must be greater than 0.")
-        return sigmas
-
-
-class InOrder(click.Group):
-    """Commands are listed in the order of this file."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The order of definition, not of the alphabet."""
-        return list(self.commands)
-
-
 @click.group(
-    cls=InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=cli_options.InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(saljax.__version__, message="saljax %(version)s")
 def cli() -> None:
     """Which pixels made this classifier say that?"""
 
 
-@cli.command(cls=Explain)
+@cli.command(cls=cli_options.OfMethod)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--method", default="glas", show_default=True, help="See `saljax methods`.")
 @click.option("--model", default="birdlets", show_default=True, help="See `saljax models`.")
@@ -95,17 +43,10 @@ def cli() -> None:
     help="Class to explain: a name, an index, or top-K for the K most probable; may be repeated.  "
     "[default: top-1, the predicted class]",
 )
-@click.option(
-    "--out",
-    default="out",
-    show_default=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where to write.",
-)
+@cli_options.out("out")
 @click.option(
     "--sigmas",
-    type=Sigmas(),
+    type=cli_options.Sigmas(),
     help="Coarse to fine, such as 6,3,1.5: one map for each, all sigmas of the method set to it.",
 )
 @click.option(
@@ -202,7 +143,7 @@ def explain(
             ]
             rows = grids.rows(image.shown, result.saliency, titles, detail, captions)
             of_image = records.of_image(path, image.size, result, labels)
-            store.write_array(out / f"{result.name}.npy", result.saliency.squeeze())
+            store.write_array(out / f"{result.name}.npy", records.squeezed(result.saliency))
             store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
             store.write_json(out / f"{result.name}.json", of_image | of_run)
             click.echo(f"{path}: {', '.join(titles)} -> {out / result.name}.png")
@@ -216,14 +157,7 @@ def explain(
 
 
 @cli.command()
-@click.option(
-    "--out",
-    default="demo",
-    show_default=True,
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Where to write.",
-)
+@cli_options.out("demo")
 def demo(out: Path) -> None:
     """Explain generated birds with the bundled classifier."""
     from saljax import demo
@@ -326,38 +260,6 @@ def _list(rows: Iterable[tuple[str, str]]) -> None:
     formatter = click.HelpFormatter(max_width=100)
     formatter.write_dl(list(rows))
     click.echo(formatter.getvalue(), nl=False)
-
-
-def _peek(args: Sequence[str], option: str) -> str | None:
-    """The value of an option before the command line is parsed; the last one counts."""
-    found = None
-    for arg, following in zip(args, [*args[1:], ""], strict=False):
-        if arg == option:
-            found = following
-        elif arg.startswith(f"{option}="):
-            found = arg.partition("=")[2]
-    return found
-
-
-def _options(method: Callable) -> list[click.Option]:
-    """A method's hyperparameters as options."""
-    from saljax.runs.hyperparameters import REQUIRED, hyperparameters
-
-    options = []
-    for h in hyperparameters(method):
-        flag = "--" + h.name.replace("_", "-")
-        required = h.default is REQUIRED
-        options.append(
-            click.Option(
-                [f"{flag}/--no-{flag[2:]}" if h.kind is bool else flag, h.name],
-                type=click.Choice(h.choices) if h.choices else h.kind,
-                default=None if required else h.default,
-                required=required,
-                show_default=True,
-                help=h.description,
-            )
-        )
-    return options
 
 
 def _labels(score_fn: Any, about: Any) -> Sequence[str]:

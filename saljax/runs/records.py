@@ -63,9 +63,9 @@ def of_image(path: Path, size: Sequence[int], result: Explained, labels: Sequenc
     Returns:
         A JSON object.
     """
-    spatial = {1: ["x"], 2: ["y", "x"], 3: ["z", "y", "x"]}[result.saliency.ndim - 2]
+    rank = result.saliency.ndim - 2
     leading = zip(("sigma", "target"), result.saliency.shape, strict=False)
-    axes = [name for name, length in leading if length > 1] + spatial
+    axes = [name for name, length in leading if length > 1] + list("zyx"[-rank:])
     return {
         "image": str(path),
         "size": list(size),
@@ -73,6 +73,11 @@ def of_image(path: Path, size: Sequence[int], result: Explained, labels: Sequenc
         "targets": classes(result.scores, result.targets, labels),
         "axes": axes,
     }
+
+
+def squeezed(saliency: np.ndarray) -> np.ndarray:
+    """(M, T, *spatial) without the first two axes where they are 1, as `of_image` names them."""
+    return saliency.reshape([n for n in saliency.shape[:2] if n > 1] + list(saliency.shape[2:]))
 
 
 def classes(scores: np.ndarray, indices: np.ndarray, labels: Sequence[str]) -> list[dict]:
