@@ -15,8 +15,8 @@ import saljax
 from saljax import cli_options
 
 MISTAKE, INTERRUPTED = 2, 130
-OVERVIEW = 20
-"""Most images together in one picture. Our choice."""
+MOST_ROWS = 20
+"""Most images, and most classes of an image, in one picture. Our choice."""
 
 
 @click.group(
@@ -141,13 +141,13 @@ def explain(
             titles = [
                 records.title(result.scores, int(target), labels) for target in result.targets
             ]
-            rows = grids.rows(image.shown, result.saliency, titles, detail, captions)
+            rows = grids.rows(image.shown, result.saliency, titles, detail, captions)[:MOST_ROWS]
             of_image = records.of_image(path, image.size, result, labels)
             store.write_array(out / f"{result.name}.npy", records.squeezed(result.saliency))
             store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
             store.write_json(out / f"{result.name}.json", of_image | of_run)
-            click.echo(f"{path}: {', '.join(titles)} -> {out / result.name}.png")
-            if len(overview) < OVERVIEW:
+            click.echo(f"{path}: {', '.join(titles[:5])} -> {out / result.name}.png")
+            if len(overview) < MOST_ROWS:
                 overview += rows[:1]
         if len(overview) > 1:
             together = overview if sigmas else grids.sheet(overview)
