@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from saljax.data import birds, scenery, shapes
+from saljax.data import birds, plumage, scenery, shapes
 
 RED = (0.86, 0.08, 0.10)
 ORANGE = (0.97, 0.48, 0.04)
@@ -204,7 +204,7 @@ def _distance(pose: birds.Pose, points: np.ndarray) -> np.ndarray:
 def _paint(rng, image: np.ndarray, pose: birds.Pose, label: int):
     """Paint a bird; return the image, what is visible of each part, and the neutral color."""
     size = len(image)
-    colors = birds.random_plumage(rng)
+    colors = plumage.random_colors(rng)
     feathers = rng.uniform(-1, 1, (32, 32)).astype(np.float32)
     streaks, shift = rng.uniform(0.02, 0.16), rng.normal(0, 0.03, 3)
     part, vivid = DIAGNOSTIC[SPECIES[label]]
