@@ -10,6 +10,7 @@ from saljax.core.taps import tag
 NUM_SPECIES = 14
 
 Features = Float[Array, "batch height width channels"]
+Filtered = Float[Array, "batch new_height new_width outputs"]
 
 
 class Conv(nnx.Module):
@@ -21,7 +22,7 @@ class Conv(nnx.Module):
         self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32))
         self.stride = stride
 
-    def __call__(self, x: Features) -> Features:
+    def __call__(self, x: Features) -> Filtered:
         """Return (N, H / stride, W / stride, outputs)."""
         kernel, bias = self.kernel[...], self.bias[...]
         if kernel.shape[0] == 1:
