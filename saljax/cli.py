@@ -109,7 +109,9 @@ def explain(
         choose = targets.chooser(wanted, labels)
 
     paths = inputs.find(images, complain)
-    named = dict(zip(store.distinct_names(paths, {"overview"}), paths, strict=True))
+    inside = {path.stem.casefold() for path in paths if path.resolve().parent == out.resolve()}
+    names = store.distinct_names(paths, inside | {"overview"})  # no image is overwritten
+    named = dict(zip(names, paths, strict=True))
     taken: dict[str, inputs.Input] = {}
 
     def read_all() -> Iterator[tuple[str, np.ndarray]]:
@@ -172,7 +174,9 @@ def demo(out: Path) -> None:
             click.echo(f"{out / name}.png\n    {says}")
             advance()
         store.write(out / "bird.png", demo.bird())
-    click.echo(f"\nYour turn: saljax explain {out / 'bird.png'} --sigmas 6,3,1.5 --out {out}")
+    click.echo(
+        f"\nYour turn: saljax explain {out / 'bird.png'} --sigmas 6,3,1.5 --out {out / 'mine'}"
+    )
 
 
 @cli.command()

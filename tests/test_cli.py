@@ -167,6 +167,14 @@ def test_names_that_collide_are_kept_apart(tmp_path):
     assert [r["prediction"][0]["class"] for r in (first, second)] == ["red", "blue"]
 
 
+def test_an_image_in_the_output_folder_is_not_overwritten(tmp_path):
+    source = Path(save(tmp_path / "a.png"))
+    before = source.read_bytes()
+    assert cli.main(["explain", str(source), "--out", str(tmp_path), *QUICK]) == 0
+    assert source.read_bytes() == before
+    assert files(tmp_path) == ["a-2.json", "a-2.npy", "a-2.png", "a.png"]
+
+
 def test_volumes_come_as_arrays(tmp_path, capsys):
     volume = np.random.default_rng(0).random((4, 5, 6, 1)).astype(np.float32)
     np.save(tmp_path / "good.npy", volume)

@@ -19,7 +19,8 @@ def test_demo(tmp_path, capsys, monkeypatch):
     score_fn = Partial(lambda w, images: images.mean((1, 2)) @ w, jnp.asarray(weights))
     monkeypatch.setattr(models, "load", lambda name: score_fn)
     monkeypatch.setattr(saljax, "glas", partial(saljax.glas, grid=2))
-    monkeypatch.setattr(saljax, "rglas", partial(saljax.rglas, grid=2, max_iterations=2))
+    monkeypatch.setattr(saljax, "rglas", partial(saljax.rglas, grid=2))
+    monkeypatch.setattr(demo, "ROUNDS", (1, 2))
     out = tmp_path / "demo"
     assert cli.main(["demo", "--out", str(out)]) == 0
     said = capsys.readouterr()

@@ -214,7 +214,8 @@ def _draw_signal(axes: Axes, panel: Panel) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
     if panel.saliency is not None:
         strip = stretch(panel.saliency)[None]
-        axes.imshow(strip, cmap=COLORS, vmin=0, vmax=1, extent=extent, aspect="auto")
+        brightest = 1.5 if panel.over else 1.0  # the white line stays visible over orange
+        axes.imshow(strip, cmap=COLORS, vmin=0, vmax=brightest, extent=extent, aspect="auto")
     if panel.saliency is None or panel.over:
         axes.plot(panel.image, color=INK if panel.saliency is None else "white", linewidth=1.2)
 
