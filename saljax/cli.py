@@ -8,11 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 
 import saljax
-from saljax import cli_options
+
+try:
+    import click
+
+    from saljax import cli_options
+except ImportError:
+    raise SystemExit("saljax: the command needs its extra: pip install 'saljax[cli]'") from None
 
 MISTAKE, INTERRUPTED = 2, 130
 MOST_ROWS = 20
