@@ -138,7 +138,8 @@ def table(options) -> None:
         print(f"| {part} | {darkness} | {unit} | {grid} | {widths} | {cells} |", flush=True)
 
     row("center", "", "", "", "", center, 30.0)
-    names = [name.split() for name in stored[0] if name != "prediction"]
+    complete = set.intersection(*(set(s) for s in stored)) - {"prediction"}
+    names = [name.split() for name in complete]
     for darkness, unit, grid in sorted({(d, u, k) for _, d, _, u, k in names}):
         pixels = CELL if unit == "cell" else 1.0
         found = {
