@@ -10,7 +10,7 @@ The pictures it learns from, all 96 x 96 and all of seed 0:
 - single birds of which an equal area elsewhere was repainted, their species as target;
 - pairs, one half for each species; flocks, their species.
 
-Adam, one warm-up and one cosine, mirrored at random and with a random exposure. Held-out accuracy
+AdamW, one warm-up and one cosine, mirrored at random and with a random exposure. Held-out accuracy
 is on single birds of seed 1. `experiments/birdlets_truth.py` says what the network looks at.
 """
 

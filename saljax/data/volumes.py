@@ -1,9 +1,11 @@
 """Generated volumes with labelled regions, one of which carries the class.
 
 A stand-in for brain images normalized to an anatomical template: an atlas of blobs in mirrored
-pairs, every region with its own intensity, and in the second class one region is darker, as an
-atrophy would make it. Everything else (each region's intensity, the overall gain, a slow field,
-the grain) varies from subject to subject independently of the class. All of it is our own design.
+pairs, every region with its own intensity, and in the second class one region is brighter, as a
+tracer's uptake would make it. (Were it darker, as after an atrophy, then putting it in the shade
+would not take the evidence away but add to it.) Everything else (each region's intensity, the
+overall gain, a slow field, the grain) varies from subject to subject independently of the class.
+All of it is our own design.
 """
 
 import functools
@@ -19,10 +21,10 @@ REGION = 5
 
 CLASSES = ("control", "patient")
 
-ATROPHY = 0.12
-"""How much darker the region is in patients, in units of the brightest possible voxel."""
+UPTAKE = 0.2
+"""How much brighter the region is in patients, in units of the brightest possible voxel."""
 
-SPREAD = 0.02
+SPREAD = 0.03
 """Standard deviation of each region's intensity over the subjects."""
 
 _ATLAS_SEED = 2020
@@ -86,24 +88,26 @@ def _fractions(size: int) -> np.ndarray:
     return np.stack([(fine == k).mean(axis=(1, 3, 5)) for k in range(NUM_REGIONS + 2)]).astype("f")
 
 
-def volume(seed: int, index: int, *, size: int = 32) -> VolumeSample:
+def volume(seed: int, index: int, *, size: int = 32, label: int | None = None) -> VolumeSample:
     """Draw one subject.
 
     Args:
         seed: names a set of subjects.
         index: of the subject in its set.
         size: voxels a side.
+        label: class; drawn if None. It changes the deciding region only.
 
     Returns:
         The volume and its truth, a pure function of the arguments.
     """
     rng = np.random.default_rng((seed, index))
-    label = int(rng.integers(2))
+    drawn = int(rng.integers(2))
+    label = drawn if label is None else label
     template = np.random.default_rng(_ATLAS_SEED + 1).uniform(0.35, 0.75, NUM_REGIONS)
     regions = template + rng.normal(0, SPREAD, NUM_REGIONS)
     intensity = np.array([0.03, *regions, 0.25 + rng.normal(0, SPREAD)])
-    intensity[REGION] -= ATROPHY * label
-    gain = rng.normal(1, 0.04)
+    intensity[REGION] += UPTAKE * label
+    gain = rng.normal(1, 0.06)
     field = rng.normal(0, 0.015, (4, 4, 4))
     image = np.tensordot(intensity.astype(np.float32), _fractions(size), 1)
     image = gain * image + _stretched(field, size) + rng.normal(0, 0.03, (size, size, size))

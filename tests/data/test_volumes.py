@@ -27,6 +27,18 @@ def test_a_volume_is_a_function_of_seed_and_index():
     np.testing.assert_array_equal(one.labels, volumes.atlas(16))
 
 
+def test_the_label_changes_the_deciding_region_and_nothing_else():
+    control, patient = (volumes.volume(2, 0, label=label) for label in (0, 1))
+    brighter = (patient.image - control.image)[..., 0]
+    region = control.labels == control.region
+    assert brighter[region].mean() > 0.5 * volumes.UPTAKE
+    # Voxels next to the region hold a little of it.
+    grown = region.copy()
+    for axis in range(3):
+        grown |= np.roll(grown, 1, axis) | np.roll(grown, -1, axis)
+    assert np.abs(brighter[~grown]).max() < 1e-6
+
+
 def test_the_classes_differ_in_one_region_only():
     images, classes = volumes.batch(0, range(200), size=16)
     labels = volumes.atlas(16)
@@ -37,7 +49,7 @@ def test_the_classes_differ_in_one_region_only():
         difference = patients.mean() - controls.mean()
         error = np.sqrt(patients.var() / len(patients) + controls.var() / len(controls))
         if region == volumes.REGION:
-            # Darker by ATROPHY in whole voxels; those at its border share with their neighbors.
-            assert -1.1 * volumes.ATROPHY < difference < -0.6 * volumes.ATROPHY
+            # Brighter by UPTAKE in whole voxels; those at its border share with their neighbors.
+            assert 0.6 * volumes.UPTAKE < difference < 1.1 * volumes.UPTAKE
         else:
             assert abs(difference) < 0.01 + 4 * error
