@@ -53,8 +53,9 @@ def test_the_region_decides(score_fn):
 
 def test_dropout_is_for_training_only(score_fn, key):
     volume = jnp.asarray(volumes.volume(3, 0).image)[None]
-    train = jax.jit(lambda score_fn, key: score_fn(volume, key))
-    one, again, other = (train(score_fn, k) for k in (key, key, jax.random.fold_in(key, 1)))
+    train = jax.jit(lambda score_fn, volume, key: score_fn(volume, key))
+    keys = (key, key, jax.random.fold_in(key, 1))
+    one, again, other = (train(score_fn, volume, k) for k in keys)
     np.testing.assert_array_equal(one, again)
     assert jnp.abs(one - other).max() > 1e-3
     assert jnp.abs(one - score_fn(volume)).max() > 1e-3
