@@ -1,29 +1,46 @@
-"""Logits of torchvision's ResNets for seeded random weights: what the parity test compares with.
+"""Logits of torchvision's classifiers for seeded random weights: what parity is tested with.
 
-    python experiments/torchvision_logits.py tests/models/golden/torchvision_logits.npz
+    python experiments/torchvision_logits.py tests/models/golden/torchvision_logits.npz [NAME ...]
 
 Made with torch 2.13.0 and torchvision 0.28.0. Weights and images come from numpy's generator, so
-the test draws them again without torch; only the logits are stored.
+the test draws them again without torch; only the logits are stored. AlexNet's and VGG's hidden
+linear layers have 32 units instead of 4096, on both sides, which changes no wiring.
 """
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
+from saljax.models import resnet
+from saljax.models.architectures import BUILD
 from saljax.models.from_torchvision import source_shapes
-from saljax.models.resnet import ARCHITECTURES, MEAN, STD
+from saljax.models.layers import MEAN, STD
 
 NUM_CLASSES = 10
+HIDDEN = 32
+SHAPES = {
+    **{name: (64, 64) for name in resnet.ARCHITECTURES},
+    "alexnet": (127, 95),
+}
+"""Height and width of the images that a classifier is compared at, where they are not `SHAPE`."""
+SHAPE = (64, 80)
+
+
+def sizes(name):
+    """Return the sizes of a classifier that is small enough to be drawn in every test."""
+    narrow = name == "alexnet" or name.startswith("vgg")
+    return {"num_classes": NUM_CLASSES} | ({"hidden": HIDDEN} if narrow else {})
 
 
 def seeded_weights(name, seed=0):
-    """Draw every tensor of a ResNet under torchvision's names: He kernels, lively statistics.
+    """Draw every tensor of a classifier under torchvision's names: He kernels, lively statistics.
 
     No batch norm is the identity, and none is like another: an exchanged pair would show.
     """
     rng = np.random.default_rng(seed)
     tensors = {}
-    for key, shape in source_shapes(name, NUM_CLASSES).items():
+    for key, shape in source_shapes(name, **sizes(name)).items():
         if len(shape) > 1:
             value = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[1:]))
         elif key.endswith("running_var"):
@@ -41,6 +58,11 @@ def seeded_images(shape=(2, 64, 64, 3), seed=1):
     return np.random.default_rng(seed).random(shape, np.float32)
 
 
+def images_for(name):
+    """Draw the two images that a classifier is compared at."""
+    return seeded_images((2, *SHAPES.get(name, SHAPE), 3))
+
+
 def torchvision_model(name, tensors):
     """Return torchvision's model with these weights, for inference; every key must fit."""
     import torch  # pyright: ignore[reportMissingImports]
@@ -53,7 +75,13 @@ def torchvision_model(name, tensors):
             library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
     import torchvision  # pyright: ignore[reportMissingImports]
 
-    model = getattr(torchvision.models, name)(num_classes=len(tensors["fc.bias"]))
+    model = getattr(torchvision.models, name)(num_classes=NUM_CLASSES)
+    if "hidden" in sizes(name):
+        layers = [layer for layer in model.classifier if isinstance(layer, torch.nn.Linear)]
+        for layer, outputs in zip(layers, (HIDDEN, HIDDEN, NUM_CLASSES), strict=True):
+            inputs = layer.in_features if layer is layers[0] else HIDDEN
+            narrow = torch.nn.Linear(inputs, outputs)
+            layer.weight, layer.bias = narrow.weight, narrow.bias
     model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()}, strict=False)
     missing = set(dict(model.state_dict())) ^ set(tensors)
     assert all(key.endswith("num_batches_tracked") for key in missing), missing
@@ -69,15 +97,16 @@ def logits_of(model, images):
         return model(torch.from_numpy(np.ascontiguousarray(normalized))).numpy()
 
 
-def main(target):
-    images = seeded_images()
-    logits = {
-        name: logits_of(torchvision_model(name, seeded_weights(name)), images)
-        for name in ARCHITECTURES
-    }
-    np.savez(target, **logits)
-    for name, value in logits.items():
-        print(f"{name}: {value.shape}, from {value.min():.3f} to {value.max():.3f}")
+def main(target, *names):
+    stored = {}
+    if Path(target).exists():
+        with np.load(target) as file:
+            stored = dict(file)
+    for name in names or BUILD:
+        logits = logits_of(torchvision_model(name, seeded_weights(name)), images_for(name))
+        stored[name] = logits
+        print(f"{name}: {logits.shape}, from {logits.min():.3f} to {logits.max():.3f}")
+    np.savez(target, **{name: stored[name] for name in BUILD if name in stored})
 
 
 if __name__ == "__main__":

@@ -1,81 +1,52 @@
-"""ResNet weights under torchvision's names, turned into ours by one explicit table."""
-
-from typing import NamedTuple
+"""Weights under torchvision's names, turned into ours."""
 
 import numpy as np
 
-from saljax.models.resnet import ARCHITECTURES, abstract
+from saljax.models.architectures import abstract
+from saljax.models.tables import TABLES
 from saljax.models.weights import Tensors, mismatch, shapes
 
-OIHW_TO_HWIO = (2, 3, 1, 0)
-OI_TO_IO = (1, 0)
-AS_IS = (0,)
 
-
-class Row(NamedTuple):
-    """Our tensor `target` is torchvision's `source` with its axes in the order `axes`."""
-
-    target: str
-    source: str
-    axes: tuple[int, ...]
-
-
-def table(name: str) -> tuple[Row, ...]:
-    """Return the conversion table of an architecture: every tensor of it, once.
+def source_shapes(name: str, **sizes: int) -> dict[str, tuple[int, ...]]:
+    """Return torchvision's name and shape of every tensor of an architecture.
 
     Args:
-        name: a key of `resnet.ARCHITECTURES`.
-
-    Returns:
-        One row a tensor, from the image to the logits.
+        name: a key of `tables.TABLES`.
+        **sizes: `num_classes`, `hidden`, as its constructor takes them.
     """
-    blocks, bottleneck = ARCHITECTURES[name]
-    rows = [_kernel("conv1"), *_norm("bn1")]
-    for stage, count in enumerate(blocks, start=1):
-        for index in range(count):
-            block = f"layer{stage}.{index}"
-            for layer in (1, 2, 3) if bottleneck else (1, 2):
-                rows += [_kernel(f"{block}.conv{layer}"), *_norm(f"{block}.bn{layer}")]
-            if index == 0 and (stage > 1 or bottleneck):
-                rows += [_kernel(f"{block}.downsample.0"), *_norm(f"{block}.downsample.1")]
-    rows += [Row("fc.kernel", "fc.weight", OI_TO_IO), Row("fc.bias", "fc.bias", AS_IS)]
-    return tuple(rows)
+    targets, sources = shapes(abstract(name, **sizes)), {}
+    for row in TABLES[name]:
+        shape = tuple(targets[row.target][row.axes.index(axis)] for axis in range(len(row.axes)))
+        sources[row.source] = (shape[0], int(np.prod(shape[1:]))) if row.flat else shape
+    return sources
 
 
-def _kernel(layer: str) -> Row:
-    return Row(f"{layer}.kernel", f"{layer}.weight", OIHW_TO_HWIO)
+def sizes_of(tensors: Tensors, name: str) -> dict[str, int]:
+    """Return what the constructor of an architecture must be told to hold these tensors.
 
-
-def _norm(layer: str) -> list[Row]:
-    return [
-        Row(f"{layer}.scale", f"{layer}.weight", AS_IS),
-        Row(f"{layer}.bias", f"{layer}.bias", AS_IS),
-        Row(f"{layer}.mean", f"{layer}.running_mean", AS_IS),
-        Row(f"{layer}.var", f"{layer}.running_var", AS_IS),
-    ]
-
-
-def source_shapes(name: str, num_classes: int = 1000) -> dict[str, tuple[int, ...]]:
-    """Return torchvision's name and shape of every tensor of an architecture."""
-    targets = shapes(abstract(name, num_classes))
-    return {
-        row.source: tuple(
-            targets[row.target][row.axes.index(axis)] for axis in range(len(row.axes))
-        )
-        for row in table(name)
-    }
+    Args:
+        tensors: under torchvision's names, or ours.
+        name: a key of `tables.TABLES`.
+    """
+    rows, sizes = TABLES[name], {}
+    for row in rows:
+        size = {rows[-1].target: "num_classes", "fc6.bias": "hidden"}.get(row.target)
+        for key in (row.target, row.source):
+            if size and key in tensors:
+                sizes[size] = tensors[key].size
+    return sizes
 
 
 def convert(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
-    """Turn the tensors of a ResNet under torchvision's names into ours.
+    """Turn the tensors of a classifier under torchvision's names into ours.
 
-    A `module.` before every name (torch's data parallel) and the counters `num_batches_tracked`
-    are dropped. Any number of classes fits: it is the length of `fc.bias`. Tensors that have our
-    names already are checked and returned.
+    `module.` anywhere in the names (torch's data parallel) and the counters `num_batches_tracked`
+    are dropped. Any number of classes fits, and any width of the hidden linear layers. Tensors
+    that have our names already are checked and returned.
 
     Args:
         tensors: float32, under torchvision's names, or ours.
-        name: a key of `resnet.ARCHITECTURES`.
+        name: a key of `tables.TABLES`.
 
     Returns:
         Every tensor of the architecture, under our dotted names.
@@ -84,26 +55,38 @@ def convert(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
         ValueError: a tensor is missing, left over, or of another shape or type; the message names
             the first few and guesses why.
     """
-    if all(key.startswith("module.") for key in tensors):
-        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
-    tensors = {k: v for k, v in tensors.items() if not k.endswith(".num_batches_tracked")}
-    num_classes = tensors["fc.bias"].size if "fc.bias" in tensors else 1000
-    ours = "fc.kernel" in tensors
-    expected = shapes(abstract(name, num_classes)) if ours else source_shapes(name, num_classes)
-    problem = mismatch(expected, tensors)
+    tensors = _plain(tensors)
+    rows = TABLES[name]
+    ours = rows[-2].target in tensors
+    sizes = sizes_of(tensors, name)
+    targets = shapes(abstract(name, **sizes))
+    problem = mismatch(targets if ours else source_shapes(name, **sizes), tensors)
     if problem:
         raise ValueError(f"the weights do not fit {name} ({_guess(tensors, name)}): {problem}")
     if ours:
         return dict(tensors)
-    return {row.target: tensors[row.source].transpose(row.axes) for row in table(name)}
+    converted = {}
+    for row in rows:
+        source = tensors[row.source]
+        if row.flat:
+            height, width, inputs, outputs = targets[row.target]
+            source = source.reshape(outputs, inputs, height, width)
+        converted[row.target] = source.transpose(row.axes)
+    return converted
+
+
+def _plain(tensors: Tensors) -> Tensors:
+    """Drop counters and data parallel's `module`, unless two names became one."""
+    tensors = {k: v for k, v in tensors.items() if not k.endswith(".num_batches_tracked")}
+    plain = {".".join(p for p in k.split(".") if p != "module"): v for k, v in tensors.items()}
+    return plain if len(plain) == len(tensors) else tensors
 
 
 def _guess(tensors: Tensors, name: str) -> str:
     """Guess why weights do not fit, from whose names they have."""
-    for other in ARCHITECTURES:
-        rows = table(other)
+    for other, rows in TABLES.items():
         if set(tensors) in ({row.source for row in rows}, {row.target for row in rows}):
             if other == name:
                 return "its names are right; a wider, grouped or quantized variant?"
             return f"they look like weights of {other}"
-    return "they look like no ResNet of torchvision's, or like a part of one"
+    return "they look like no classifier of torchvision's, or like a part of one"

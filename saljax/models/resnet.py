@@ -8,20 +8,23 @@ Parameters have torchvision's module paths with Flax's leaf names: `layer1.0.con
 (`layer1.0`, ..., `layer4.2`), each stage (`layer1`, ..., `layer4`), `avgpool`.
 """
 
-import functools
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
 
 from saljax.core.taps import tag
-
-MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-STD = np.array([0.229, 0.224, 0.225], np.float32)
-"""Mean and standard deviation of ImageNet's channels, as torchvision's weights expect them."""
+from saljax.models.layers import (
+    MEAN,
+    STD,
+    Conv,
+    Features,
+    Images,
+    Logits,
+    batch_norm,
+    max_pool,
+    normalized,
+)
 
 
 class Architecture(NamedTuple):
@@ -39,35 +42,6 @@ ARCHITECTURES = {
 }
 """He et al., table 1."""
 
-Features = Float[Array, "batch _ _ _"]
-
-
-class Conv(nnx.Module):
-    """Convolution without bias, symmetrically padded to keep the size at stride 1."""
-
-    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, *, rngs: nnx.Rngs):
-        init = jax.nn.initializers.he_normal()
-        self.kernel = nnx.Param(init(rngs.params(), (size, size, inputs, outputs), jnp.float32))
-        self.stride = stride
-
-    def __call__(self, x: Features) -> Features:
-        """Map (N, h, w, inputs) to (N, ceil(h / stride), ceil(w / stride), outputs)."""
-        kernel, stride = self.kernel[...], self.stride
-        size = kernel.shape[0]
-        if size == 1:
-            # A matrix product over channels: on CPU faster than XLA's convolution.
-            if stride > 1:
-                x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, stride, stride, 1))
-            return jnp.einsum("nhwi,io->nhwo", x, kernel[0, 0])
-        padding = [(size // 2, size // 2)] * 2
-        return jax.lax.conv_general_dilated(
-            x, kernel, (stride, stride), padding, dimension_numbers=("NHWC", "HWIO", "NHWC")
-        )
-
-
-def _norm(channels: int, rngs: nnx.Rngs) -> nnx.BatchNorm:
-    return nnx.BatchNorm(channels, use_running_average=True, epsilon=1e-5, rngs=rngs)
-
 
 class Block(nnx.Module):
     """Two 3x3 convolutions, or a bottleneck of 1x1, 3x3 and 1x1, around a shortcut."""
@@ -78,13 +52,13 @@ class Block(nnx.Module):
             self.conv1 = Conv(inputs, width, 1, rngs=rngs)
             self.conv2 = Conv(width, width, 3, stride, rngs=rngs)
             self.conv3 = Conv(width, outputs, 1, rngs=rngs)
-            self.bn3 = _norm(outputs, rngs)
+            self.bn3 = batch_norm(outputs, rngs=rngs)
         else:
             self.conv1 = Conv(inputs, width, 3, stride, rngs=rngs)
             self.conv2 = Conv(width, width, 3, rngs=rngs)
-        self.bn1, self.bn2 = _norm(width, rngs), _norm(width, rngs)
+        self.bn1, self.bn2 = batch_norm(width, rngs=rngs), batch_norm(width, rngs=rngs)
         self.downsample = nnx.List(
-            [Conv(inputs, outputs, 1, stride, rngs=rngs), _norm(outputs, rngs)]
+            [Conv(inputs, outputs, 1, stride, rngs=rngs), batch_norm(outputs, rngs=rngs)]
             if stride > 1 or inputs != outputs
             else []
         )
@@ -112,7 +86,7 @@ class ResNet(nnx.Module):
     """
 
     def __init__(self, architecture: Architecture, num_classes: int = 1000, *, rngs: nnx.Rngs):
-        self.conv1, self.bn1 = Conv(3, 64, 7, 2, rngs=rngs), _norm(64, rngs)
+        self.conv1, self.bn1 = Conv(3, 64, 7, 2, rngs=rngs), batch_norm(64, rngs=rngs)
         bottleneck = architecture.bottleneck
         inputs, stages = 64, []
         for stage, count in enumerate(architecture.blocks):
@@ -125,22 +99,16 @@ class ResNet(nnx.Module):
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.fc = nnx.Linear(inputs, num_classes, rngs=rngs)
 
-    def __call__(
-        self, images: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch classes"]:
+    def __call__(self, images: Images) -> Logits:
         """Map images (N, height, width, 3), RGB in [0, 1], to logits (N, num_classes).
 
         Raises:
             ValueError: the images have another number of channels.
         """
-        if images.shape[-1] != 3:
-            raise ValueError(f"a ResNet takes RGB images (N, height, width, 3); got {images.shape}")
-        x = (images - MEAN.reshape(1, 1, 1, 3)) / STD.reshape(1, 1, 1, 3)
+        x = normalized(images, MEAN, STD)
         x = tag(self.conv1(x), "conv1")
         x = tag(jax.nn.relu(self.bn1(x)), "relu")
-        padding = ((0, 0), (1, 1), (1, 1), (0, 0))
-        x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), padding)
-        x = tag(x, "maxpool")
+        x = tag(max_pool(x, 3, 2, padding=1), "maxpool")
         stages = (self.layer1, self.layer2, self.layer3, self.layer4)
         for number, blocks in enumerate(stages, start=1):
             for index, block in enumerate(blocks):
@@ -148,18 +116,3 @@ class ResNet(nnx.Module):
             x = tag(x, f"layer{number}")
         x = tag(x.mean(axis=(1, 2)), "avgpool")
         return self.fc(x)
-
-
-@functools.cache
-def abstract(name: str, num_classes: int = 1000) -> ResNet:
-    """Return a ResNet of shapes alone: nothing random is drawn for weights that come from a file.
-
-    Args:
-        name: a key of `ARCHITECTURES`.
-        num_classes: number of logits.
-
-    Returns:
-        The model, with `jax.ShapeDtypeStruct` for every parameter. One object is given to all who
-        ask, since tracing a hundred layers takes a second: leave it as it is.
-    """
-    return nnx.eval_shape(lambda: ResNet(ARCHITECTURES[name], num_classes, rngs=nnx.Rngs(0)))

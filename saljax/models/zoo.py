@@ -51,19 +51,26 @@ def _glas3d() -> ModelInfo:
     return ModelInfo("glas3d", text, (32, 32, 32, 1), None, None, True, names, "block3")
 
 
-def _resnet(depth: int) -> ModelInfo:
-    text = f"ResNet-{depth} for ImageNet's 1000 classes, as torchvision builds it"
+def _imagenet(
+    name: str, called: str, layer: str, *, side: int = 224, resize: int = 256
+) -> ModelInfo:
+    text = f"{called} for ImageNet's 1000 classes, as torchvision builds it"
     names = labels.imagenet()
-    return ModelInfo(f"resnet{depth}", text, (224, 224, 3), 256, 224, False, names, "layer4")
+    return ModelInfo(name, text, (side, side, 3), resize, side, False, names, layer)
 
 
 _INFO = {
     "birdlets": _birdlets,
     "glas3d": _glas3d,
-    "resnet18": lambda: _resnet(18),
-    "resnet34": lambda: _resnet(34),
-    "resnet50": lambda: _resnet(50),
-    "resnet101": lambda: _resnet(101),
+    "resnet18": lambda: _imagenet("resnet18", "ResNet-18", "layer4"),
+    "resnet34": lambda: _imagenet("resnet34", "ResNet-34", "layer4"),
+    "resnet50": lambda: _imagenet("resnet50", "ResNet-50", "layer4"),
+    "resnet101": lambda: _imagenet("resnet101", "ResNet-101", "layer4"),
+    "alexnet": lambda: _imagenet("alexnet", "AlexNet", "conv5"),
+    "vgg16": lambda: _imagenet("vgg16", "VGG-16", "conv5_3"),
+    "vgg19": lambda: _imagenet("vgg19", "VGG-19", "conv5_4"),
+    "squeezenet1_0": lambda: _imagenet("squeezenet1_0", "SqueezeNet 1.0", "fire9"),
+    "squeezenet1_1": lambda: _imagenet("squeezenet1_1", "SqueezeNet 1.1", "fire9"),
 }
 
 
@@ -92,9 +99,9 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
 
     Args:
         name: one of `names()`.
-        weights: a file of weights, in our names or, for the ResNets, in torchvision's:
+        weights: a file of weights, in our names or, for torchvision's classifiers, in its own:
             `.safetensors`, or with torch installed `.pth`. None: the bundled ones. The number of
-            classes of a ResNet is read from the file.
+            classes of these classifiers is read from the file.
 
     Returns:
         score_fn: images (N, *spatial, C), RGB in [0, 1], to logits (N, K). It is a pytree whose
@@ -117,15 +124,15 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
 def _fill(name: str, path: str | os.PathLike) -> Any:
     from flax import nnx
 
-    from saljax.models.from_torchvision import convert
-    from saljax.models.resnet import ARCHITECTURES, abstract
+    from saljax.models.architectures import BUILD, abstract
+    from saljax.models.from_torchvision import convert, sizes_of
     from saljax.models.weights import assign, read
 
     tensors = read(path)
     try:
-        if name in ARCHITECTURES:
+        if name in BUILD:
             tensors = convert(tensors, name)
-            return assign(abstract(name, tensors["fc.bias"].size), tensors)
+            return assign(abstract(name, **sizes_of(tensors, name)), tensors)
         if name == "birdlets":
             from saljax.models.birdlets import Birdlets as Network
         else:

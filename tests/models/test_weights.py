@@ -13,8 +13,8 @@ import safetensors.numpy
 from flax import nnx
 
 from saljax.models import weights
+from saljax.models.architectures import abstract
 from saljax.models.from_torchvision import convert, source_shapes
-from saljax.models.resnet import abstract
 
 
 class Tiny(nnx.Module):

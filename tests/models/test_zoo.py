@@ -23,7 +23,8 @@ IMAGENET = labels.imagenet()
 def file(tmp_path_factory):
     """A ResNet-18 of seven classes under torchvision's names; its logits are fc.bias."""
     tensors = {
-        name: np.zeros(shape, np.float32) for name, shape in source_shapes("resnet18", 7).items()
+        name: np.zeros(shape, np.float32)
+        for name, shape in source_shapes("resnet18", num_classes=7).items()
     }
     tensors = {n: v + 1 if n.endswith("running_var") else v for n, v in tensors.items()}
     tensors["fc.bias"] = np.arange(7, dtype=np.float32)
@@ -34,7 +35,8 @@ def file(tmp_path_factory):
 
 def test_names():
     resnets = ("resnet18", "resnet34", "resnet50", "resnet101")
-    assert models.names() == ("birdlets", "glas3d", *resnets)
+    others = ("alexnet", "vgg16", "vgg19", "squeezenet1_0", "squeezenet1_1")
+    assert models.names() == ("birdlets", "glas3d", *resnets, *others)
 
 
 @pytest.mark.parametrize("name", ["birdlets", "glas3d"])

@@ -1,0 +1,36 @@
+"""The classifiers of torchvision's names, and each as shapes alone."""
+
+import functools
+from collections.abc import Callable
+from functools import partial
+
+from flax import nnx
+
+from saljax.models import resnet, squeezenet, vgg
+from saljax.models.alexnet import AlexNet
+
+BUILD: dict[str, Callable[..., nnx.Module]] = {
+    **{name: partial(resnet.ResNet, kind) for name, kind in resnet.ARCHITECTURES.items()},
+    "alexnet": AlexNet,
+    **{name: partial(vgg.VGG, stages) for name, stages in vgg.STAGES.items()},
+    **{
+        name: partial(squeezenet.SqueezeNet, kind)
+        for name, kind in squeezenet.ARCHITECTURES.items()
+    },
+}
+"""Name -> constructor; all take `num_classes` and `rngs`, AlexNet and VGG `hidden` as well."""
+
+
+@functools.cache
+def abstract(name: str, **sizes: int) -> nnx.Module:
+    """Return a classifier of shapes alone: nothing random is drawn for weights from a file.
+
+    Args:
+        name: a key of `BUILD`.
+        **sizes: `num_classes`, `hidden`, as its constructor takes them.
+
+    Returns:
+        The model, with `jax.ShapeDtypeStruct` for every parameter. One object is given to all who
+        ask, since tracing a hundred layers takes a second: leave it as it is.
+    """
+    return nnx.eval_shape(lambda: BUILD[name](rngs=nnx.Rngs(0), **sizes))

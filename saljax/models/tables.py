@@ -1,0 +1,112 @@
+"""Which tensor of ours is which of torchvision's: one explicit table an architecture.
+
+A table goes from the image to the logits, so that its last row is the bias of the logits.
+"""
+
+from typing import NamedTuple
+
+from saljax.models import resnet, squeezenet, vgg
+
+OIHW_TO_HWIO = (2, 3, 1, 0)
+OI_TO_IO = (1, 0)
+AS_IS = (0,)
+
+
+class Row(NamedTuple):
+    """Our tensor `target` is torchvision's `source` with its axes in the order `axes`.
+
+    A `flat` source has all axes but the first joined to one.
+    """
+
+    target: str
+    source: str
+    axes: tuple[int, ...]
+    flat: bool = False
+
+
+def _kernel(target: str, source: str) -> Row:
+    return Row(f"{target}.kernel", f"{source}.weight", OIHW_TO_HWIO)
+
+
+def _bias(target: str, source: str) -> Row:
+    return Row(f"{target}.bias", f"{source}.bias", AS_IS)
+
+
+def _conv(target: str, source: str) -> list[Row]:
+    return [_kernel(target, source), _bias(target, source)]
+
+
+def _norm(target: str, source: str) -> list[Row]:
+    return [
+        Row(f"{target}.scale", f"{source}.weight", AS_IS),
+        Row(f"{target}.bias", f"{source}.bias", AS_IS),
+        Row(f"{target}.mean", f"{source}.running_mean", AS_IS),
+        Row(f"{target}.var", f"{source}.running_var", AS_IS),
+    ]
+
+
+def _linear(target: str, source: str) -> list[Row]:
+    return [Row(f"{target}.kernel", f"{source}.weight", OI_TO_IO), _bias(target, source)]
+
+
+def _grid_linear(target: str, source: str) -> list[Row]:
+    kernel = Row(f"{target}.kernel", f"{source}.weight", OIHW_TO_HWIO, flat=True)
+    return [kernel, _bias(target, source)]
+
+
+def _resnet(architecture: resnet.Architecture) -> list[Row]:
+    blocks, bottleneck = architecture
+    rows = [_kernel("conv1", "conv1"), *_norm("bn1", "bn1")]
+    for stage, count in enumerate(blocks, start=1):
+        for index in range(count):
+            at = f"layer{stage}.{index}"
+            for layer in (1, 2, 3) if bottleneck else (1, 2):
+                conv, norm = f"{at}.conv{layer}", f"{at}.bn{layer}"
+                rows += [_kernel(conv, conv), *_norm(norm, norm)]
+            if index == 0 and (stage > 1 or bottleneck):
+                conv, norm = f"{at}.downsample.0", f"{at}.downsample.1"
+                rows += [_kernel(conv, conv), *_norm(norm, norm)]
+    return [*rows, *_linear("fc", "fc")]
+
+
+def _alexnet() -> list[Row]:
+    convolutions = {1: 0, 2: 3, 3: 6, 4: 8, 5: 10}
+    return [
+        *(r for n, at in convolutions.items() for r in _conv(f"conv{n}", f"features.{at}")),
+        *_grid_linear("fc6", "classifier.1"),
+        *_linear("fc7", "classifier.4"),
+        *_linear("fc8", "classifier.6"),
+    ]
+
+
+def _vgg(stages: tuple[int, ...]) -> list[Row]:
+    rows, at = [], 0
+    for names in vgg.convolutions(stages):
+        for name in names:
+            rows += _conv(name, f"features.{at}")
+            at += 2  # a convolution and its ReLU
+        at += 1  # the maximum
+    return [
+        *rows,
+        *_grid_linear("fc6", "classifier.0"),
+        *_linear("fc7", "classifier.3"),
+        *_linear("fc8", "classifier.6"),
+    ]
+
+
+def _squeezenet(architecture: squeezenet.Architecture) -> list[Row]:
+    rows, at = _conv("conv1", "features.0"), 2
+    for number in squeezenet.SQUEEZED:
+        at += number in architecture.pools
+        for layer in ("squeeze", "expand1x1", "expand3x3"):
+            rows += _conv(f"fire{number}.{layer}", f"features.{at}.{layer}")
+        at += 1
+    return [*rows, *_conv("conv10", "classifier.1")]
+
+
+TABLES: dict[str, tuple[Row, ...]] = {
+    **{name: tuple(_resnet(kind)) for name, kind in resnet.ARCHITECTURES.items()},
+    "alexnet": tuple(_alexnet()),
+    **{name: tuple(_vgg(stages)) for name, stages in vgg.STAGES.items()},
+    **{name: tuple(_squeezenet(kind)) for name, kind in squeezenet.ARCHITECTURES.items()},
+}
