@@ -8,6 +8,7 @@ import importlib
 
 from saljax.core import scores as scores
 from saljax.core.explain import explain as explain
+from saljax.core.override import override as override
 from saljax.core.taps import tag as tag
 from saljax.methods.perturbation.glas import glas as glas
 from saljax.methods.perturbation.glas import glas_regions as glas_regions

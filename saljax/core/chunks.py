@@ -45,3 +45,39 @@ def map_over(fn: Callable[[Any], Any], items: Any, chunk_size: int) -> Any:
         return x.reshape(chunks * size, *x.shape[2:])[:count]
 
     return jax.tree.map(join, jax.lax.map(fn, jax.tree.map(split, items)))
+
+
+def sum_over(fn: Callable[[Any], Any], items: Any, chunk_size: int) -> Any:
+    """Sum over all items of `fn(items)`, where the terms are too large to keep them all.
+
+    Args:
+        fn: see `map_over`.
+        items: see `map_over`.
+        chunk_size: how many terms are in memory at once.
+
+    Returns:
+        What `fn` returns, without the leading axis.
+    """
+    count = jax.tree.leaves(items)[0].shape[0]
+    size = length(count, chunk_size)
+
+    def total(chunk):
+        return jax.tree.map(lambda x: x.sum(axis=0), fn(chunk))
+
+    def step(so_far, start):
+        # The last chunk overlaps the one before it; what was there already counts nothing.
+        first = jnp.minimum(start, count - size)
+        chunk = jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, first, size), items)
+        new = first + jnp.arange(size) >= start
+
+        def added(x):
+            mask = new.reshape(-1, *(1,) * (x.ndim - 1))
+            return jnp.where(mask, x, jnp.zeros_like(x)).sum(axis=0)
+
+        return jax.tree.map(lambda s, x: s + added(x), so_far, fn(chunk)), None
+
+    if size == count:
+        return total(items)
+    shapes = jax.eval_shape(total, jax.tree.map(lambda x: x[:size], items))
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+    return jax.lax.scan(step, zeros, jnp.arange(0, count, size))[0]

@@ -33,7 +33,29 @@ def of_class(
     return scores.at[:, target].get(mode="fill", fill_value=jnp.nan).astype(jnp.float32)
 
 
-def _as_pytree(score_fn: ScoreFn) -> ScoreFn:
+def pick(scores: Scores, target: Target) -> Scores:
+    """What to send back through a classifier to explain one class: 1 for it, 0 for the others.
+
+    Args:
+        scores: (N, K).
+        target: class index ().
+
+    Returns:
+        (N, K) like `scores`; NaN where there is no such class.
+
+    Raises:
+        ValueError: several classes were asked for; each needs a backward pass of its own.
+    """
+    if jnp.ndim(target) != 0:
+        raise ValueError(
+            "`target` must be one class index for a method that looks inside the classifier; got "
+            f"shape {jnp.shape(target)}. Call it once a class, or jax.vmap it over targets."
+        )
+    exists = of_class(jnp.ones_like(scores), target).astype(scores.dtype)
+    return jnp.zeros_like(scores).at[:, target].set(1) * exists[:, None]
+
+
+def as_pytree(score_fn: ScoreFn) -> ScoreFn:
     """A plain function is no pytree; as the static part of a Partial it may pass through jit."""
     return Partial(score_fn) if jax.tree.leaves(score_fn) == [score_fn] else score_fn
 
@@ -51,7 +73,7 @@ def probabilities(score_fn: ScoreFn) -> ScoreFn:
     Returns:
         Score function with scores in [0, 1] that sum to 1 over the classes.
     """
-    return Partial(_probabilities, _as_pytree(score_fn))
+    return Partial(_probabilities, as_pytree(score_fn))
 
 
 def _preprocess(score_fn, mean, std, images):
@@ -79,7 +101,7 @@ def preprocess(
         Score function of images in [0, 1].
     """
     mean, std = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
-    return Partial(_preprocess, _as_pytree(score_fn), mean, std)
+    return Partial(_preprocess, as_pytree(score_fn), mean, std)
 
 
 def _class_sums(score_fn, membership, images):
@@ -111,7 +133,7 @@ def class_sums(score_fn: ScoreFn, groups: Sequence[Sequence[int]], num_classes: 
                 f"`groups` must name classes in 0..{num_classes - 1}; group {column} has {outside}."
             )
         membership[list(members), column] = 1.0
-    return Partial(_class_sums, _as_pytree(score_fn), jnp.asarray(membership))
+    return Partial(_class_sums, as_pytree(score_fn), jnp.asarray(membership))
 
 
 def from_callback(fn: Callable[[np.ndarray], np.ndarray], num_classes: int) -> ScoreFn:

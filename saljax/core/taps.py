@@ -1,9 +1,16 @@
-"""Names for activations."""
+"""Names for activations, and what is at the places they name."""
 
 import functools
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
+
+from saljax.core import scores
+from saljax.core.override import Rules, evaluate, operations, trace
+from saljax.core.types import Image, ScoreFn, Scores, Target
 
 
 @functools.cache
@@ -29,3 +36,156 @@ def tag(x: Float[Array, "..."], name: str) -> Float[Array, "..."]:
         `x`.
     """
     return _identity(name)(x)
+
+
+def tagged(score_fn: ScoreFn, image: Image) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tagged activations of one image, by name, in the order they are computed.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        image: (*spatial, C).
+
+    Returns:
+        Name -> shape without the axis of images.
+    """
+    return _tags(trace(score_fn, image[None]), image[None])
+
+
+class Pullback(NamedTuple):
+    """A classifier seen from one of its layers.
+
+    Attributes:
+        scores: (1, K), of the image.
+        activation: of the layer, without the axis of images; the image where no layer was asked.
+        back: what is sent back from the scores, (1, K) -> what arrives, like `activation`.
+    """
+
+    scores: Scores
+    activation: Float[Array, "..."]
+    back: Callable[[Scores], Float[Array, "..."]]
+
+
+def pullback(
+    score_fn: ScoreFn, image: Image, layer: str | None = None, rules: Rules | None = None
+) -> Pullback:
+    """Scores, activation and derivative at a layer from one pass forward and one back.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        image: (*spatial, C).
+        layer: name of a tagged activation; None: the image itself.
+        rules: see `saljax.override`; None: the plain derivative.
+
+    Returns:
+        A `Pullback`.
+
+    Raises:
+        ValueError: no such layer; or an operation without a rule, see `saljax.override`.
+    """
+    images = image[None]
+    strict, own = rules is not None, dict(rules or {})
+    program = trace(score_fn, images)
+    if layer is None:
+        out, back = jax.vjp(lambda x: evaluate(program, (x,), own, strict), images)
+        return Pullback(out, image, lambda signal: back(signal)[0][0])
+
+    def run(nothing):
+        found = []
+
+        def tap(operation, x):
+            found.append(x)
+            return x + nothing
+
+        out = evaluate(program, (images,), {**own, f"tap:{layer}": tap}, strict)
+        return out, found.pop()
+
+    shape = _of_layer(_tags(program, images), layer)
+    out, back, activation = jax.vjp(run, jnp.zeros((1, *shape), images.dtype), has_aux=True)
+    return Pullback(out, activation[0], lambda signal: back(signal)[0][0])
+
+
+def activation_and_gradient(
+    score_fn: ScoreFn, image: Image, target: Target, layer: str
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Activation of a layer, and the derivative of a score with respect to it, from one pass.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        image: (*spatial, C).
+        target: class index ().
+        layer: name of a tagged activation.
+
+    Returns:
+        Both without the axis of images.
+
+    Raises:
+        ValueError: no such layer, or several targets.
+    """
+    seen = pullback(score_fn, image, layer)
+    return seen.activation, seen.back(scores.pick(seen.scores, target))
+
+
+def scores_from(
+    score_fn: ScoreFn, image: Image, layer: str, activation: Float[Array, "..."]
+) -> Float[Array, " classes"]:
+    """Scores when the activation of a layer is replaced, everything after it follows from that.
+
+    A mask on activations (S2 section 6.4) is `scores_from(score_fn, image, layer, mask * a)` with
+    `a = pullback(score_fn, image, layer).activation`. What skips the layer still comes from the
+    image.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        image: (*spatial, C).
+        layer: name of a tagged activation.
+        activation: shaped like the layer's, without the axis of images.
+
+    Returns:
+        (K,).
+
+    Raises:
+        ValueError: no such layer, or another shape.
+    """
+    images = image[None]
+    program = trace(score_fn, images)
+    shape = _of_layer(_tags(program, images), layer)
+    if activation.shape != shape:
+        raise ValueError(f"the activation of {layer!r} is {shape}; got {activation.shape}")
+    replaced = {f"tap:{layer}": lambda operation, x: activation[None].astype(x.dtype)}
+    return evaluate(program, (images,), replaced, strict=False)[0]
+
+
+def last_spatial(score_fn: ScoreFn, image: Image) -> str:
+    """Name of the last tagged activation with spatial axes, (*spatial, channels) like an image.
+
+    Raises:
+        ValueError: there is none.
+    """
+    shapes = tagged(score_fn, image)
+    spatial = [name for name, shape in shapes.items() if len(shape) == image.ndim]
+    if not spatial:
+        raise ValueError(
+            f"`score_fn` tags no activation of rank {image.ndim}, {image.ndim - 1} spatial axes "
+            f"and channels (it tags {', '.join(shapes) or 'nothing'}); tag one inside the model "
+            "with saljax.tag(x, name), or give `layer`"
+        )
+    return spatial[-1]
+
+
+def _tags(program, images) -> dict[str, tuple[int, ...]]:
+    taps = [o for o in operations(program, images) if o.kind.startswith("tap:")]
+    names = [tap.kind.removeprefix("tap:") for tap in taps]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise ValueError(f"the tags of `score_fn` must be unique; {', '.join(twice)} is not")
+    return {name: tap.shape[1:] for name, tap in zip(names, taps, strict=True)}
+
+
+def _of_layer(shapes: Mapping[str, tuple[int, ...]], layer: str) -> tuple[int, ...]:
+    if layer not in shapes:
+        raise ValueError(
+            f"`layer` must be one of the activations tagged in `score_fn`: "
+            f"{', '.join(shapes) or 'none are'}; got {layer!r}. Tag one inside the model with "
+            "saljax.tag(x, name)"
+        )
+    return shapes[layer]

@@ -1,4 +1,4 @@
-"""What is read from a saliency map: its normalization, blobs, peak and regions."""
+"""What is read from a saliency map: its normalization, channels, blobs, peak and regions."""
 
 import jax
 import jax.numpy as jnp
@@ -16,6 +16,21 @@ def normalize(saliency: Float[Array, "*spatial"]) -> Float[Array, "*spatial"]:
     """
     low, high = saliency.min(), saliency.max()
     return (saliency - low) / jnp.where(high > low, high - low, 1.0)
+
+
+def max_abs(signed: Float[Array, "*spatial channels"]) -> Float[Array, "*spatial"]:
+    """Largest absolute value over the channels."""
+    return jnp.abs(signed).max(axis=-1)
+
+
+def sum_abs(signed: Float[Array, "*spatial channels"]) -> Float[Array, "*spatial"]:
+    """Sum of absolute values over the channels."""
+    return jnp.abs(signed).sum(axis=-1)
+
+
+def total(signed: Float[Array, "*spatial channels"]) -> Float[Array, "*spatial"]:
+    """Sum over the channels."""
+    return signed.sum(axis=-1)
 
 
 def blobs(mask: Bool[Array, "*spatial"]) -> Int[Array, "*spatial"]:

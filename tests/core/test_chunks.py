@@ -44,3 +44,11 @@ def test_memory_is_that_of_one_chunk():
         return compiled.memory_analysis().temp_size_in_bytes
 
     assert temporary_bytes(800) < 1.1 * temporary_bytes(80)
+
+
+@pytest.mark.parametrize("chunk_size", [1, 3, 4, 10, 64])
+def test_sum_over_counts_every_item_once(chunk_size):
+    items = (jnp.arange(10.0), jnp.arange(20.0).reshape(10, 2))
+    sums = chunks.sum_over(lambda x: (x[0] ** 2, x[1]), items, chunk_size)
+    np.testing.assert_allclose(sums[0], (items[0] ** 2).sum())
+    np.testing.assert_allclose(sums[1], items[1].sum(axis=0))

@@ -81,3 +81,11 @@ def test_callback_with_a_wrong_shape_is_told(images):
     score_fn = saljax.scores.from_callback(lambda batch: np.zeros((len(batch), 5)), 6)
     with pytest.raises(Exception, match=r"shape \(4, 6\), one row an image; got \(4, 5\)"):
         jax.block_until_ready(score_fn(images))
+
+
+def test_pick_is_one_hot_and_nan_where_there_is_no_such_class():
+    values = jnp.asarray([[3.0, -1.0, 2.0]])
+    assert scores.pick(values, 2).tolist() == [[0, 0, 1]]
+    assert jnp.isnan(scores.pick(values, 3)).all()
+    with pytest.raises(ValueError, match=r"one class index .* got shape \(2,\)"):
+        scores.pick(values, jnp.asarray([0, 1]))

@@ -1,0 +1,224 @@
+"""The mechanism; what methods do with it is tested beside them."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import linen, nnx
+from jax.tree_util import Partial
+
+import saljax
+from saljax.core import override
+
+RNG = np.random.default_rng(0)
+WEIGHTS = {
+    "in": jnp.asarray(RNG.normal(size=(6, 5)), jnp.float32),
+    "out": jnp.asarray(RNG.normal(size=(5, 3)), jnp.float32),
+}
+IMAGES = jnp.asarray(RNG.normal(size=(2, 6)), jnp.float32)
+
+
+@jax.custom_vjp
+def doubling_relu(x):
+    return jax.nn.relu(x)
+
+
+doubling_relu.defvjp(lambda x: (doubling_relu(x), x), lambda x, g: (jnp.where(x > 0, 2 * g, 0),))
+DOUBLE = {"relu": lambda operation, x: doubling_relu(x)}
+
+
+def network(weights, images, relu=jax.nn.relu):
+    return relu(images @ weights["in"]) @ weights["out"]
+
+
+def gradient(fn, images=IMAGES):
+    return jax.grad(lambda x: fn(x)[:, 1].sum())(images)
+
+
+TWICE = 2 * gradient(Partial(network, WEIGHTS))
+"""With one ReLU on every path, doubling its derivative doubles the gradient."""
+
+RECTIFIERS = {
+    "jax.nn.relu": jax.nn.relu,
+    "maximum": lambda x: jnp.maximum(x, 0),
+    "swapped": lambda x: jnp.maximum(0.0, x),
+    "zeros": lambda x: jnp.maximum(x, jnp.zeros_like(x)),
+    "clip": lambda x: jnp.clip(x, 0, 1e6),
+    "relu6": lambda x: 1e6 * jax.nn.relu6(x / 1e6),
+    "lax": lambda x: jax.lax.max(x, jnp.float32(0)),
+    "nested jit": jax.jit(jax.jit(jax.nn.relu)),
+    "checkpoint": jax.checkpoint(jax.nn.relu),
+    "checkpoint of jit": jax.checkpoint(jax.jit(lambda x: jnp.maximum(x, 0))),
+    "vmap": jax.vmap(jax.nn.relu),
+}
+
+
+@pytest.mark.parametrize("name", RECTIFIERS)
+def test_a_relu_is_found_however_it_is_written(name):
+    fn = functools.partial(network, WEIGHTS, relu=RECTIFIERS[name])
+    overridden = saljax.override(fn, DOUBLE)
+    np.testing.assert_allclose(overridden(IMAGES), fn(IMAGES), rtol=1e-5)
+    np.testing.assert_allclose(gradient(overridden), TWICE, rtol=1e-5)
+
+
+def test_under_jit_vmap_and_checkpoint_with_weights_as_arguments():
+    def run(fn, images):
+        return gradient(saljax.override(fn, DOUBLE), images)
+
+    fn = Partial(network, WEIGHTS)
+    np.testing.assert_allclose(jax.jit(run)(fn, IMAGES), TWICE, rtol=1e-5)
+    one = jax.vmap(lambda image: jax.checkpoint(run)(fn, image[None])[0])
+    np.testing.assert_allclose(one(IMAGES), TWICE, rtol=1e-5)
+
+    overridden = saljax.override(fn, DOUBLE)
+    traces = []
+
+    @jax.jit
+    def counted(fn, images):
+        traces.append(1)
+        return gradient(fn, images)
+
+    np.testing.assert_allclose(counted(overridden, IMAGES), TWICE, rtol=1e-5)
+    halved = saljax.override(Partial(network, jax.tree.map(lambda w: w / 2, WEIGHTS)), DOUBLE)
+    np.testing.assert_allclose(counted(halved, IMAGES), TWICE / 4, rtol=1e-5)
+    assert len(traces) == 1, "other weights are the same program"
+
+
+class NnxNetwork(nnx.Module):
+    def __init__(self):
+        rngs = nnx.Rngs(0)
+        self.first = nnx.Conv(2, 4, (3, 3), rngs=rngs)
+        self.norm = nnx.BatchNorm(4, use_running_average=True, rngs=rngs)
+        self.last = nnx.Linear(4, 3, rngs=rngs)
+
+    def __call__(self, x):
+        x = nnx.relu(self.norm(self.first(x)))
+        return self.last(nnx.max_pool(x, (2, 2), (2, 2)).mean((1, 2)))
+
+
+class LinenNetwork(linen.Module):
+    @linen.compact
+    def __call__(self, x):
+        x = linen.Conv(4, (3, 3))(x)
+        x = linen.relu(linen.BatchNorm(use_running_average=True)(x))
+        return linen.Dense(3)(linen.max_pool(x, (2, 2), (2, 2)).mean((1, 2)))
+
+
+def equinox_network():
+    eqx = pytest.importorskip("equinox")
+    keys = jax.random.split(jax.random.key(0), 2)
+    layers = [
+        eqx.nn.Conv2d(2, 4, 3, key=keys[0]), eqx.nn.Lambda(jax.nn.relu),
+        eqx.nn.AvgPool2d(2, 2), eqx.nn.Lambda(jnp.ravel), eqx.nn.Linear(16, 3, key=keys[1]),
+    ]  # fmt: skip
+    return jax.vmap(lambda image: eqx.nn.Sequential(layers)(jnp.moveaxis(image, -1, 0)))
+
+
+@pytest.mark.parametrize("framework", ["nnx", "linen", "equinox"])
+def test_frameworks(framework):
+    images = jnp.asarray(RNG.normal(size=(2, 6, 6, 2)), jnp.float32)
+    linen_network = LinenNetwork()
+    fn = {
+        "nnx": NnxNetwork,
+        "linen": lambda: Partial(
+            linen_network.apply, linen_network.init(jax.random.key(0), images)
+        ),
+        "equinox": equinox_network,
+    }[framework]()
+    overridden = saljax.override(fn, DOUBLE)
+    np.testing.assert_allclose(overridden(images), fn(images), rtol=1e-4, atol=1e-5)
+    plain = gradient(fn, images)
+    assert float(jnp.abs(plain).max()) > 0
+    np.testing.assert_allclose(gradient(overridden, images), 2 * plain, rtol=1e-4, atol=1e-6)
+
+
+def test_weights_changed_in_place_are_seen():
+    model, images = NnxNetwork(), jnp.ones((1, 6, 6, 2))
+    overridden = saljax.override(model, DOUBLE)
+    before = overridden(images)
+    model.last.kernel[...] *= 2
+    assert not np.allclose(overridden(images), before)
+
+
+NOT_RECTIFIERS = {
+    "select_n": lambda x: jnp.where(x > 0, x, 0.0),
+    "product": lambda x: x * jax.nn.relu(x),
+    "quotient": lambda x: x / (1 + jax.nn.relu(x)),
+    "logistic": jax.nn.sigmoid,
+    "exp": jax.nn.softmax,
+    "maximum": lambda x: jnp.maximum(x, 0.5),
+    "scan": lambda x: jax.lax.scan(lambda c, _: (jax.nn.relu(c), None), x, None, length=2)[0],
+    "cond": lambda x: jax.lax.cond(x.sum() > 0, jax.nn.relu, jnp.negative, x),
+    "while": lambda x: jax.lax.while_loop(lambda c: c.sum() > 9, lambda c: c / 2, x),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_RECTIFIERS)
+def test_what_has_no_rule_is_refused_by_name(kind):
+    fn = functools.partial(network, WEIGHTS, relu=NOT_RECTIFIERS[kind])
+    with pytest.raises(ValueError, match=rf"`{kind}` .* no rule .* saljax.override\("):
+        saljax.override(fn, DOUBLE)(IMAGES)
+    # Given a rule of its own, it is accepted.
+    rule = {kind: lambda operation, *inputs: operation(*inputs)}
+    np.testing.assert_allclose(saljax.override(fn, rule | OTHERS[kind])(IMAGES), fn(IMAGES))
+
+
+OTHERS = dict.fromkeys(NOT_RECTIFIERS, {}) | {
+    kind: {"relu": lambda operation, x: operation(x)} for kind in ("product", "quotient")
+}
+OTHERS["exp"] = {"quotient": lambda operation, *inputs: operation(*inputs)}
+
+
+def test_a_rule_that_matches_nothing_is_refused():
+    linear = functools.partial(network, WEIGHTS, relu=lambda x: x)
+    with pytest.raises(ValueError, match="the rule for relu matched nothing.*are dot_general"):
+        saljax.override(linear, DOUBLE)(IMAGES)
+
+    # A ReLU of the weights alone is a constant and not the image's.
+    def constant(x):
+        return x @ jax.nn.relu(WEIGHTS["in"])
+
+    with pytest.raises(ValueError, match="matched nothing"):
+        saljax.override(constant, DOUBLE)(IMAGES)
+
+
+def test_one_rule_for_a_linear_operation_asks_for_all():
+    fn = Partial(lambda w, x: (jax.nn.relu(x @ w["in"]) + 1) @ w["out"], WEIGHTS)
+
+    def positive(operation, x, w):
+        return operation(x, jnp.maximum(w, 0))
+
+    rules = {"dot_general": positive, **DOUBLE}
+    with pytest.raises(ValueError, match="`add`"):
+        saljax.override(fn, rules)(IMAGES)
+    rules |= {"add": lambda operation, *inputs: operation(*inputs)}
+    clipped = jax.tree.map(lambda w: jnp.maximum(w, 0), WEIGHTS)
+    expected = Partial(fn.func, clipped)(IMAGES)
+    np.testing.assert_allclose(saljax.override(fn, rules)(IMAGES), expected, rtol=1e-5)
+
+
+def test_operations_tell_the_image_from_constants():
+    def fn(x):
+        y = x @ WEIGHTS["in"]
+        return (y + 1) + y
+
+    found = override.operations(override.trace(fn, IMAGES), IMAGES)
+    assert [(o.kind, o.dependent, o.shape) for o in found] == [
+        ("dot_general", (True, False), (2, 5)),
+        ("add", (True, False), (2, 5)),
+        ("add", (True, True), (2, 5)),
+    ]
+
+
+def test_derivatives_of_ones_own_are_entered_and_half_precision_works():
+    own = jax.custom_vjp(jax.nn.relu)
+    own.defvjp(lambda x: (jax.nn.relu(x), None), lambda _, g: (0 * g,))
+    fn = functools.partial(network, WEIGHTS, relu=own)
+    np.testing.assert_allclose(gradient(saljax.override(fn, DOUBLE)), TWICE, rtol=1e-5)
+
+    half = Partial(network, jax.tree.map(lambda w: w.astype(jnp.bfloat16), WEIGHTS))
+    twice = gradient(saljax.override(half, DOUBLE), IMAGES.astype(jnp.bfloat16))
+    assert twice.dtype == jnp.bfloat16
+    np.testing.assert_allclose(twice.astype(jnp.float32), TWICE, atol=0.1 * jnp.abs(TWICE).max())

@@ -1,0 +1,103 @@
+"""What is at a tag: its activation, its derivative, and what follows from another activation."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+import saljax
+from saljax.core import taps
+
+RNG = np.random.default_rng(0)
+W = {
+    "first": jnp.asarray(RNG.normal(size=(2, 5)), jnp.float32),
+    "last": jnp.asarray(RNG.normal(size=(5, 3)), jnp.float32),
+}
+IMAGE = jnp.asarray(RNG.uniform(size=(4, 4, 2)), jnp.float32)
+
+
+def head(w, a):
+    return (jax.nn.relu(a) ** 2).mean((1, 2)) @ w["last"]
+
+
+def network(w, images):
+    a = jax.jit(lambda x: saljax.tag(x @ w["first"], "hidden"))(images)
+    skip = images.mean((1, 2, 3))[:, None]
+    return saljax.tag(head(w, a), "logits") + skip
+
+
+SCORE_FN = Partial(network, W)
+
+
+def test_tags_are_listed_in_order_without_the_axis_of_images():
+    assert taps.tagged(SCORE_FN, IMAGE) == {"hidden": (4, 4, 5), "logits": (3,)}
+    assert list(taps.tagged(SCORE_FN, IMAGE)) == ["hidden", "logits"]
+    assert taps.last_spatial(SCORE_FN, IMAGE) == "hidden"
+    assert taps.tagged(lambda x: x.mean((1, 2)), IMAGE) == {}
+
+
+@pytest.mark.parametrize("wrap", [lambda f: f, jax.jit], ids=["eager", "jit"])
+def test_activation_and_gradient_are_exact(wrap):
+    read = wrap(lambda f, x: taps.activation_and_gradient(f, x, 1, "hidden"))
+    activation, gradient = read(SCORE_FN, IMAGE)
+    expected = IMAGE[None] @ W["first"]
+    np.testing.assert_allclose(activation, expected[0], rtol=1e-6)
+    by_hand = jax.grad(lambda a: head(W, a)[0, 1])(expected)[0]
+    np.testing.assert_allclose(gradient, by_hand, rtol=1e-5, atol=1e-7)
+
+
+def test_at_zero_the_derivative_of_relu_is_jaxs_own():
+    """`jax.nn.relu` has the derivative 0 at 0; that of max(x, 0) would be 1/2."""
+
+    def score_fn(x):
+        return jax.nn.relu(saljax.tag(0 * x, "zero")).sum((1, 2))
+
+    _, gradient = taps.activation_and_gradient(score_fn, IMAGE, 0, "zero")
+    assert float(jnp.abs(gradient).max()) == 0
+
+
+def test_loops_beside_the_tag_are_left_alone():
+    def score_fn(x):
+        x = saljax.tag(x, "x")
+        return jax.lax.scan(lambda c, _: (jnp.sin(c), None), x, None, length=2)[0].mean((1, 2))
+
+    _, gradient = taps.activation_and_gradient(score_fn, IMAGE, 0, "x")
+    expected = jnp.cos(jnp.sin(IMAGE[..., 0])) * jnp.cos(IMAGE[..., 0]) / 16
+    np.testing.assert_allclose(gradient[..., 0], expected, rtol=1e-5)
+
+
+def test_vmap_over_images():
+    images = jnp.stack([IMAGE, 1 - IMAGE])
+    together = jax.vmap(lambda x: taps.activation_and_gradient(SCORE_FN, x, 1, "hidden"))(images)
+    alone = taps.activation_and_gradient(SCORE_FN, images[1], 1, "hidden")
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_allclose(a[1], b, rtol=1e-5, atol=1e-7)
+
+
+def test_from_a_layer_on():
+    activation = taps.pullback(SCORE_FN, IMAGE, "hidden").activation
+    same = taps.scores_from(SCORE_FN, IMAGE, "hidden", activation)
+    np.testing.assert_allclose(same, SCORE_FN(IMAGE[None])[0], rtol=1e-5)
+    mask = jnp.zeros((4, 4, 1)).at[1:3, 1:3].set(1)
+    masked = taps.scores_from(SCORE_FN, IMAGE, "hidden", mask * activation)
+    expected = head(W, (mask * activation)[None])[0] + IMAGE.mean()
+    np.testing.assert_allclose(masked, expected, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"\(4, 4, 5\); got \(4, 4\)"):
+        taps.scores_from(SCORE_FN, IMAGE, "hidden", activation[..., 0])
+
+
+def test_unknown_layers_are_answered_with_those_there_are():
+    message = "`layer` must be one of .*: hidden, logits; got 'hiden'"
+    with pytest.raises(ValueError, match=message):
+        taps.activation_and_gradient(SCORE_FN, IMAGE, 1, "hiden")
+    with pytest.raises(ValueError, match="none are; got 'x'"):
+        taps.pullback(lambda x: x.mean((1, 2)), IMAGE, "x")
+    with pytest.raises(ValueError, match="rank 3.*it tags nothing"):
+        taps.last_spatial(lambda x: x.mean((1, 2)), IMAGE)
+
+    def twice(x):
+        return saljax.tag(saljax.tag(x, "a"), "a").mean((1, 2))
+
+    with pytest.raises(ValueError, match="unique; a is not"):
+        taps.tagged(twice, IMAGE)
