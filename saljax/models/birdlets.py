@@ -40,8 +40,9 @@ class Birdlets(nnx.Module):
     """Patches of 4 x 4 pixels, four blocks, and each feature's maximum over the picture.
 
     Every layer looks at a neighborhood only, so pictures of any size go through; it was trained
-    on 96 x 96. The evidence fills one or two of 144 places: features averaged over them had
-    learned little after the four epochs in which their maxima learned nearly everything.
+    on 96 x 96 and recognizes 64 x 64 to 128 x 128 as well, of 192 x 192 two thirds. The evidence
+    fills one or two of 144 places: features averaged over them had learned little after the four
+    epochs in which their maxima learned nearly everything.
 
     Tagged activations: `stem`, `block1` (stride 4), `block2`, `block3`, `block4` (stride 8) and
     `pool`. Our own design, for two slow cores.

@@ -66,7 +66,7 @@ def test_other_sizes_go_through_and_are_recognized(score_fn):
     for size in (72, 128):
         images, labels = birdlets.batch(77, range(8), size=size)
         assert score_fn(jnp.asarray(images)).shape == (8, NUM_SPECIES)
-    assert np.mean(np.asarray(score_fn(jnp.asarray(images))).argmax(axis=1) == labels) >= 0.5
+    assert np.mean(np.asarray(score_fn(jnp.asarray(images))).argmax(axis=1) == labels) >= 0.75
 
 
 def test_layers_are_tagged_and_differentiable(score_fn):
