@@ -17,7 +17,7 @@ from saljax.core.types import Images, Method, ScoreFn
 def explain(
     method: Method,
     score_fn: ScoreFn,
-    images: Images,
+    images: Images | Float[np.ndarray, "batch *spatial channels"],
     targets: Int[Array, "batch *classes_asked"] | np.ndarray | Sequence[int],
     *,
     key: Key[Array, ""] | UInt[Array, "2"] | None = None,
