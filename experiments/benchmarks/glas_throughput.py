@@ -32,6 +32,7 @@ def seconds(run) -> float:
 
 def temporary_mebibytes(fn, *arguments) -> float:
     analysis = jax.jit(fn).lower(*arguments).compile().memory_analysis()
+    assert analysis is not None, "this backend does not tell its memory"
     return analysis.temp_size_in_bytes / 2**20
 
 

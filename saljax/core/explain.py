@@ -18,7 +18,10 @@ def explain(
     method: Method,
     score_fn: ScoreFn,
     images: Images | Float[np.ndarray, "batch *spatial channels"],
-    targets: Int[Array, "batch *classes_asked"] | np.ndarray | Sequence[int],
+    targets: Int[Array, "batch *classes_asked"]
+    | np.ndarray
+    | Sequence[int]
+    | Sequence[Sequence[int]],
     *,
     key: Key[Array, ""] | UInt[Array, "2"] | None = None,
     ids: Int[Array, " batch"] | np.ndarray | None = None,
