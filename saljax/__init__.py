@@ -10,6 +10,23 @@ from saljax.core import scores as scores
 from saljax.core.explain import explain as explain
 from saljax.core.override import override as override
 from saljax.core.taps import tag as tag
+from saljax.methods.cams.grad_cam import grad_cam as grad_cam
+from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus as grad_cam_plus_plus
+from saljax.methods.gradients.gradient import gradient as gradient
+from saljax.methods.gradients.gradient import input_x_gradient as input_x_gradient
+from saljax.methods.gradients.integrated_gradients import (
+    integrated_gradients as integrated_gradients,
+)
+from saljax.methods.gradients.smoothgrad import smoothgrad as smoothgrad
+from saljax.methods.modified_backprop.deconvnet import deconvnet as deconvnet
+from saljax.methods.modified_backprop.excitation_backprop import (
+    contrastive_excitation_backprop as contrastive_excitation_backprop,
+)
+from saljax.methods.modified_backprop.excitation_backprop import (
+    excitation_backprop as excitation_backprop,
+)
+from saljax.methods.modified_backprop.guided_backprop import guided_backprop as guided_backprop
+from saljax.methods.modified_backprop.lrp import lrp as lrp
 from saljax.methods.perturbation.glas import glas as glas
 from saljax.methods.perturbation.glas import glas_regions as glas_regions
 from saljax.methods.perturbation.glas import rglas as rglas

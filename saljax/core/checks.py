@@ -11,6 +11,13 @@ def positive(**values) -> None:
             raise ValueError(f"`{name}` must be greater than 0; got {value}.")
 
 
+def not_negative(**values) -> None:
+    """Raise ValueError for the first value that is a Python number and below zero."""
+    for name, value in values.items():
+        if isinstance(value, int | float) and not value >= 0:
+            raise ValueError(f"`{name}` must be at least 0; got {value}.")
+
+
 def one_of(allowed: tuple[str, ...], **values) -> None:
     """Raise ValueError for the first value that is not among `allowed`."""
     for name, value in values.items():

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -83,7 +83,8 @@ def pullback(
         ValueError: no such layer; or an operation without a rule, see `saljax.override`.
     """
     images = image[None]
-    strict, own = rules is not None, dict(rules or {})
+    strict = rules is not None
+    own: dict[Any, Any] = dict(rules or {})
     program = trace(score_fn, images)
     if layer is None:
         out, back = jax.vjp(lambda x: evaluate(program, (x,), own, strict), images)
@@ -99,7 +100,7 @@ def pullback(
         out = evaluate(program, (images,), {**own, f"tap:{layer}": tap}, strict)
         return out, found.pop()
 
-    shape = _of_layer(_tags(program, images), layer)
+    shape = shape_of(_tags(program, images), layer)
     out, back, activation = jax.vjp(run, jnp.zeros((1, *shape), images.dtype), has_aux=True)
     return Pullback(out, activation[0], lambda signal: back(signal)[0][0])
 
@@ -148,7 +149,7 @@ def scores_from(
     """
     images = image[None]
     program = trace(score_fn, images)
-    shape = _of_layer(_tags(program, images), layer)
+    shape = shape_of(_tags(program, images), layer)
     if activation.shape != shape:
         raise ValueError(f"the activation of {layer!r} is {shape}; got {activation.shape}")
     replaced = {f"tap:{layer}": lambda operation, x: activation[None].astype(x.dtype)}
@@ -181,7 +182,12 @@ def _tags(program, images) -> dict[str, tuple[int, ...]]:
     return {name: tap.shape[1:] for name, tap in zip(names, taps, strict=True)}
 
 
-def _of_layer(shapes: Mapping[str, tuple[int, ...]], layer: str) -> tuple[int, ...]:
+def shape_of(shapes: Mapping[str, tuple[int, ...]], layer: str) -> tuple[int, ...]:
+    """The shape of a layer among those `tagged`.
+
+    Raises:
+        ValueError: it is not there; the message lists those that are.
+    """
     if layer not in shapes:
         raise ValueError(
             f"`layer` must be one of the activations tagged in `score_fn`: "

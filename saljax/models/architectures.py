@@ -1,4 +1,4 @@
-"""The classifiers of torchvision's names, and each as shapes alone."""
+"""The classifiers that take weights from elsewhere, and each as shapes alone."""
 
 import functools
 from collections.abc import Callable
@@ -8,6 +8,9 @@ from flax import nnx
 
 from saljax.models import resnet, squeezenet, vgg
 from saljax.models.alexnet import AlexNet
+from saljax.models.googlenet import GoogLeNet
+from saljax.models.inception import InceptionV3
+from saljax.models.mobilenet import MobileNetV2
 
 BUILD: dict[str, Callable[..., nnx.Module]] = {
     **{name: partial(resnet.ResNet, kind) for name, kind in resnet.ARCHITECTURES.items()},
@@ -17,6 +20,10 @@ BUILD: dict[str, Callable[..., nnx.Module]] = {
         name: partial(squeezenet.SqueezeNet, kind)
         for name, kind in squeezenet.ARCHITECTURES.items()
     },
+    "googlenet": GoogLeNet,
+    "inception_v3": InceptionV3,
+    "mobilenet_v2": MobileNetV2,
+    "mobilenet_v2_birds": partial(MobileNetV2, num_classes=965, tensorflow=True),
 }
 """Name -> constructor; all take `num_classes` and `rngs`, AlexNet and VGG `hidden` as well."""
 

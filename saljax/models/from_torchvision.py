@@ -3,7 +3,7 @@
 import numpy as np
 
 from saljax.models.architectures import abstract
-from saljax.models.tables import TABLES
+from saljax.models.tables import DROPPED, TABLES
 from saljax.models.weights import Tensors, mismatch, shapes
 
 
@@ -40,8 +40,8 @@ def sizes_of(tensors: Tensors, name: str) -> dict[str, int]:
 def convert(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
     """Turn the tensors of a classifier under torchvision's names into ours.
 
-    `module.` anywhere in the names (torch's data parallel) and the counters `num_batches_tracked`
-    are dropped. Any number of classes fits, and any width of the hidden linear layers. Tensors
+    `module.` anywhere in the names (torch's data parallel), the counters `num_batches_tracked` and
+    the auxiliary heads of `tables.DROPPED` are dropped. Any number of classes fits, and any width of the hidden linear layers. Tensors
     that have our names already are checked and returned.
 
     Args:
@@ -55,9 +55,9 @@ def convert(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
         ValueError: a tensor is missing, left over, or of another shape or type; the message names
             the first few and guesses why.
     """
-    tensors = _plain(tensors)
-    rows = TABLES[name]
-    ours = rows[-2].target in tensors
+    dropped, rows = DROPPED.get(name, ()), TABLES[name]
+    tensors = {key: value for key, value in _plain(tensors).items() if key not in dropped}
+    ours = rows[0].target in tensors
     sizes = sizes_of(tensors, name)
     targets = shapes(abstract(name, **sizes))
     problem = mismatch(targets if ours else source_shapes(name, **sizes), tensors)

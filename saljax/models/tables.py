@@ -1,15 +1,19 @@
 """Which tensor of ours is which of torchvision's: one explicit table an architecture.
 
+The bird network is a file of its own kind; it is read by a table as well.
+
 A table goes from the image to the logits, so that its last row is the bias of the logits.
 """
 
 from typing import NamedTuple
 
-from saljax.models import resnet, squeezenet, vgg
+from saljax.models import googlenet, inception, mobilenet, resnet, squeezenet, vgg
 
 OIHW_TO_HWIO = (2, 3, 1, 0)
 OI_TO_IO = (1, 0)
 AS_IS = (0,)
+HWIO = (0, 1, 2, 3)
+IO = (0, 1)
 
 
 class Row(NamedTuple):
@@ -104,9 +108,87 @@ def _squeezenet(architecture: squeezenet.Architecture) -> list[Row]:
     return [*rows, *_conv("conv10", "classifier.1")]
 
 
+def _conv_norm(target: str, source: str) -> list[Row]:
+    return _pair(target, f"{source}.conv", f"{source}.bn")
+
+
+def _pair(target: str, conv: str, norm: str) -> list[Row]:
+    return [_kernel(f"{target}.conv", conv), *_norm(f"{target}.bn", norm)]
+
+
+def _googlenet() -> list[Row]:
+    rows = [row for number in (1, 2, 3) for row in _conv_norm(f"conv{number}", f"conv{number}")]
+    for block in googlenet.BLOCKS:
+        at = f"inception{block}"
+        for branch in ("branch1", "branch2.0", "branch2.1", "branch3.0", "branch3.1"):
+            rows += _conv_norm(f"{at}.{branch}", f"{at}.{branch}")
+        rows += _conv_norm(f"{at}.branch4", f"{at}.branch4.1")
+    return [*rows, *_linear("fc", "fc")]
+
+
+def _inception() -> list[Row]:
+    rows = [row for unit in inception.STEM for row in _conv_norm(unit.name, unit.name)]
+    for block, branches in inception.BLOCKS.items():
+        for units, ends, _ in branches:
+            for unit in (*units, *ends):
+                rows += _conv_norm(f"{block}.{unit.name}", f"{block}.{unit.name}")
+    return [*rows, *_linear("fc", "fc")]
+
+
+def _mobilenet() -> list[Row]:
+    rows = _pair("stem", "features.0.0", "features.0.1")
+    for index, (expansion, _, _) in enumerate(mobilenet.BLOCKS):
+        ours, theirs, at = f"block{index}", f"features.{index + 1}.conv", 0
+        for layer in ("expand", "depthwise") if expansion > 1 else ("depthwise",):
+            rows += _pair(f"{ours}.{layer}", f"{theirs}.{at}.0", f"{theirs}.{at}.1")
+            at += 1
+        rows += _pair(f"{ours}.project", f"{theirs}.{at}", f"{theirs}.{at + 1}")
+    rows += _pair("head", "features.18.0", "features.18.1")
+    return [*rows, *_linear("logits", "classifier.1")]
+
+
+def _birds() -> list[Row]:
+    """The bird network's file has TensorFlow's order of axes, and folded batch norms."""
+    layers = ["stem"]
+    for index, (expansion, _, _) in enumerate(mobilenet.BLOCKS):
+        names = ("expand", "depthwise", "project")
+        layers += [f"block{index}.{name}" for name in names if expansion > 1 or name != "expand"]
+    return [
+        *(
+            row
+            for layer in (*layers, "head")
+            for row in (
+                Row(f"{layer}.conv.kernel", f"{layer}.kernel", HWIO),
+                Row(f"{layer}.conv.bias", f"{layer}.bias", AS_IS),
+            )
+        ),
+        Row("logits.kernel", "logits.kernel", IO),
+        Row("logits.bias", "logits.bias", AS_IS),
+    ]
+
+
 TABLES: dict[str, tuple[Row, ...]] = {
     **{name: tuple(_resnet(kind)) for name, kind in resnet.ARCHITECTURES.items()},
     "alexnet": tuple(_alexnet()),
     **{name: tuple(_vgg(stages)) for name, stages in vgg.STAGES.items()},
     **{name: tuple(_squeezenet(kind)) for name, kind in squeezenet.ARCHITECTURES.items()},
+    "googlenet": tuple(_googlenet()),
+    "inception_v3": tuple(_inception()),
+    "mobilenet_v2": tuple(_mobilenet()),
+    "mobilenet_v2_birds": tuple(_birds()),
 }
+
+
+def _auxiliary(convolutions: tuple[str, ...], linear: tuple[str, ...]) -> frozenset[str]:
+    rows = [row for layer in convolutions for row in _conv_norm(layer, layer)]
+    rows += [row for layer in linear for row in _linear(layer, layer)]
+    return frozenset(row.source for row in rows)
+
+
+DROPPED = {
+    "googlenet": _auxiliary(
+        ("aux1.conv", "aux2.conv"), ("aux1.fc1", "aux1.fc2", "aux2.fc1", "aux2.fc2")
+    ),
+    "inception_v3": _auxiliary(("AuxLogits.conv0", "AuxLogits.conv1"), ("AuxLogits.fc",)),
+}
+"""Torchvision's names of the auxiliary heads, which a file may have and we have no use for."""

@@ -59,6 +59,12 @@ def _imagenet(
     return ModelInfo(name, text, (side, side, 3), resize, side, False, names, layer)
 
 
+def _birds() -> ModelInfo:
+    text = "MobileNetV2 for 964 species of birds and no bird, as TensorFlow builds it"
+    names = tuple(str(index) for index in range(965))
+    return ModelInfo("mobilenet_v2_birds", text, (224, 224, 3), 224, 224, False, names, "head")
+
+
 _INFO = {
     "birdlets": _birdlets,
     "glas3d": _glas3d,
@@ -71,6 +77,12 @@ _INFO = {
     "vgg19": lambda: _imagenet("vgg19", "VGG-19", "conv5_4"),
     "squeezenet1_0": lambda: _imagenet("squeezenet1_0", "SqueezeNet 1.0", "fire9"),
     "squeezenet1_1": lambda: _imagenet("squeezenet1_1", "SqueezeNet 1.1", "fire9"),
+    "googlenet": lambda: _imagenet("googlenet", "GoogLeNet", "inception5b"),
+    "inception_v3": lambda: _imagenet(
+        "inception_v3", "Inception v3", "Mixed_7c", side=299, resize=342
+    ),
+    "mobilenet_v2": lambda: _imagenet("mobilenet_v2", "MobileNetV2", "head"),
+    "mobilenet_v2_birds": _birds,
 }
 
 

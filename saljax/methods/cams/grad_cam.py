@@ -1,0 +1,80 @@
+"""Grad-CAM."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from saljax.core import taps
+from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.ops import images
+
+Activation = Float[Array, "..."]
+ToSpatial = Callable[[Activation], Float[Array, "*spatial channels"]]
+
+
+def grad_cam(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
+    resize: bool = True,
+) -> Saliency:
+    """Activations of a layer, weighted by their spatially averaged gradients.
+
+    S = relu(sum_k a_k A_k),    a_k = mean_x d score[target] / d A_k(x)
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper; it must tag
+            `layer` with `saljax.tag`.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        layer: name of a tagged activation; None: the last one with spatial axes, which in the
+            paper is the last convolutional layer.
+        to_spatial: for a layer that is no (*spatial, channels) itself, such as a transformer's
+            tokens: a linear function that makes it one, for example
+            `lambda tokens: tokens[1:].reshape(14, 14, -1)`.
+        resize: bring the map to the size of the image, linearly; False: the layer's own size.
+
+    Returns:
+        (*spatial) map >= 0.
+
+    Raises:
+        ValueError: `score_fn` tags no such layer, or none with spatial axes; several targets.
+
+    Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
+    """
+    activation, gradient = read(score_fn, image, target, layer, to_spatial)
+    weights = gradient.mean(axis=tuple(range(gradient.ndim - 1)))
+    return finish(jnp.matmul(activation, weights), image, resize)
+
+
+def read(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    layer: str | None,
+    to_spatial: ToSpatial | None,
+) -> tuple[Activation, Activation]:
+    """Activation and gradient of a layer, (*spatial, channels) both."""
+    if layer is None:
+        layer = taps.last_spatial(score_fn, image)
+    both = taps.activation_and_gradient(score_fn, image, target, layer)
+    activation, gradient = both if to_spatial is None else map(to_spatial, both)
+    if activation.ndim != image.ndim:
+        raise ValueError(
+            f"{layer!r} is {activation.shape}, an image of this rank needs {image.ndim - 1} "
+            "spatial axes and channels; choose another `layer`, or give `to_spatial`"
+        )
+    return activation, gradient
+
+
+def finish(
+    weighted: Float[Array, "*spatial"], image: Image, resize: bool
+) -> Float[Array, "*spatial"]:
+    """What is positive, at the size of the image if `resize`."""
+    saliency = jax.nn.relu(weighted).astype(jnp.float32)
+    return images.resize(saliency, image.shape[:-1]) if resize else saliency

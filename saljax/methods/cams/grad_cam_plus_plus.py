@@ -1,0 +1,49 @@
+"""Grad-CAM++."""
+
+import jax
+import jax.numpy as jnp
+
+from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.methods.cams.grad_cam import ToSpatial, finish, read
+
+
+def grad_cam_plus_plus(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
+    resize: bool = True,
+) -> Saliency:
+    """Grad-CAM whose weights count each place by how much of the channel's evidence it holds.
+
+    S = relu(sum_k w_k A_k),    w_k = sum_x alpha_k(x) relu(g_k(x)),
+    alpha_k = g_k^2 / (2 g_k^2 + g_k^3 sum_x A_k(x)),    g_k = d score[target] / d A_k
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits S; the paper's class score is
+            exp(S), whose three derivatives give alpha.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        layer: see `grad_cam`.
+        to_spatial: see `grad_cam`.
+        resize: see `grad_cam`.
+
+    Returns:
+        (*spatial) map >= 0.
+
+    Raises:
+        ValueError: as `grad_cam`.
+
+    Source: Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018. The
+    factor exp(S), the same for the whole map, is left out: it may overflow. Where the denominator
+    of alpha is 0 it is 1, as in the authors' code. That code also makes alpha sum to 1 over each
+    channel; the paper does not, and neither does this.
+    """
+    activation, g = read(score_fn, image, target, layer, to_spatial)
+    space = tuple(range(g.ndim - 1))
+    denominator = 2 * g**2 + g**3 * activation.sum(axis=space, keepdims=True)
+    alpha = g**2 / jnp.where(denominator == 0, 1, denominator)
+    weights = (alpha * jax.nn.relu(g)).sum(axis=space)
+    return finish(jnp.matmul(activation, weights), image, resize)

@@ -1,0 +1,1 @@
+"""Methods that follow the derivative down to the image."""

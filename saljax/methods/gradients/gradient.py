@@ -1,0 +1,71 @@
+"""The gradient, alone and times the image."""
+
+from collections.abc import Callable
+
+import jax
+from jaxtyping import Array, Float
+
+from saljax.core import scores
+from saljax.core.types import Image, Images, Saliency, ScoreFn, Target
+from saljax.ops import maps
+
+Reduction = Callable[[Float[Array, "*spatial channels"]], Float[Array, "*spatial"]]
+
+
+def gradient(
+    score_fn: ScoreFn, image: Image, target: Target, *, reduce: Reduction | None = maps.max_abs
+) -> Saliency:
+    """Gradient of the target's score with respect to the image.
+
+    S(x) = max_c |d score[target] / d image(x, c)|
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        reduce: what is made of the channels, (*spatial, C) -> (*spatial); None: the signed
+            gradient as it is.
+
+    Returns:
+        (*spatial) map >= 0, or what `reduce` makes; score per unit of the image.
+
+    Raises:
+        ValueError: several targets were asked for.
+
+    Source: Simonyan, Vedaldi, Zisserman, ICLR workshop 2014, section 3.
+    """
+    signed = gradients(score_fn, image[None], target)[0]
+    return signed if reduce is None else reduce(signed)
+
+
+def input_x_gradient(
+    score_fn: ScoreFn, image: Image, target: Target, *, reduce: Reduction | None = maps.total
+) -> Saliency:
+    """Gradient times image: what each pixel adds to the score if the classifier were linear.
+
+    S(x) = sum_c image(x, c) d score[target] / d image(x, c)
+
+    Black pixels get 0: black is what the image is compared with.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        reduce: see `gradient`; the sum over channels is our choice.
+
+    Returns:
+        (*spatial) map, negative where a pixel speaks against the target; in units of the score.
+
+    Raises:
+        ValueError: several targets were asked for.
+
+    Source: Shrikumar, Greenside, Shcherbina, Kundaje, arXiv 1605.01713 (2016).
+    """
+    signed = image * gradients(score_fn, image[None], target)[0]
+    return signed if reduce is None else reduce(signed)
+
+
+def gradients(score_fn: ScoreFn, images: Images, target: Target) -> Images:
+    """Gradient of the target's score of each image with respect to that image."""
+    values, back = jax.vjp(score_fn, images)
+    return back(scores.pick(values, target))[0]

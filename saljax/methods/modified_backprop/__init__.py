@@ -1,0 +1,1 @@
+"""Methods that send another signal back than the derivative."""

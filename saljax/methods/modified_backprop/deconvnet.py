@@ -1,0 +1,39 @@
+"""Deconvnet."""
+
+from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.methods.modified_backprop import rules
+from saljax.ops import maps
+
+
+def deconvnet(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    layer: str | None = None,
+    reduce: rules.Reduction | None = maps.max_abs,
+    resize: bool = True,
+) -> Saliency:
+    """Gradient with a ReLU on the way back in place of each ReLU's derivative.
+
+    At each ReLU: R <- max(R, 0), whatever its input was. Max pooling sends back to its winner, the
+    "switches" of the paper.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        layer: see `guided_backprop`.
+        reduce: see `guided_backprop`.
+        resize: see `guided_backprop`.
+
+    Returns:
+        (*spatial) map >= 0, or what `reduce` makes.
+
+    Raises:
+        ValueError: as `guided_backprop`.
+
+    Source: Zeiler, Fergus, ECCV 2014, section 2.1, started at a class instead of a feature.
+    """
+    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.DECONV)
+    return rules.to_map(signed, image, reduce, resize)

@@ -1,0 +1,111 @@
+"""Excitation backprop, alone and contrastive."""
+
+import jax
+
+from saljax.core import override, taps
+from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.methods.modified_backprop import rules
+from saljax.ops import maps
+
+
+def excitation_backprop(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    layer: str | None = None,
+    reduce: rules.Reduction | None = maps.total,
+    resize: bool = True,
+) -> Saliency:
+    """Probability that a winner-take-all walk from the target down arrives at each place.
+
+    P(x_j) = sum_i x_j W+_ij / (sum_k x_k W+_ik) P(y_i),    W+ = max(W, 0)
+
+    from P = 1 at the target. Where nothing excites, nothing is sent. Biases are left out, batch
+    normalization and ReLUs hand on what they get, max pooling hands it to its winner, averages and
+    the sum of a skip connection share by value. P sums to 1 at any layer that lies on every way to
+    the scores, if something excites everywhere.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        layer: name of the tagged activation where the map is read, one that is >= 0; None: the
+            last one with spatial axes. The authors read earlier ones: pool2 of GoogLeNet, pool4 of
+            VGG-16; TorchRay reads layer3 of ResNet-50.
+        reduce: what is made of the channels, (*spatial, C) -> (*spatial); the sum in the paper;
+            None: all channels, never resized.
+        resize: bring the map to the size of the image, linearly; False: the layer's own size.
+
+    Returns:
+        (*spatial) map. Before a skip connection whose branch is negative it may be negative.
+
+    Raises:
+        ValueError: something in `score_fn` has no rule, see `saljax.override`; it tags no such
+            layer, or none with spatial axes; several targets.
+
+    Source: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. The paper has no skip
+    connections; they share as in the authors' later code and in TorchRay.
+    """
+    layer = layer or taps.last_spatial(score_fn, image)
+    _, signal, _ = rules.send_back(score_fn, image, target, layer, rules.excitation())
+    return rules.to_map(signal, image, reduce, resize)
+
+
+def contrastive_excitation_backprop(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    layer: str | None = None,
+    contrast_layer: str | None = None,
+    reduce: rules.Reduction | None = maps.total,
+    resize: bool = True,
+) -> Saliency:
+    """Excitation backprop of the target minus that of its dual, the classifier with weights -W.
+
+    S = max(sum_c P(W) - P(-W), 0)
+
+    What excites all classes alike cancels: the map tells the target from the others.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        layer: see `excitation_backprop`; it must lie before the classifier.
+        contrast_layer: name of the tagged activation that the classifier reads; None: whatever the
+            last linear operation of `score_fn` reads, which is that layer in the networks of the
+            paper.
+        reduce: see `excitation_backprop`; with None the difference keeps its sign.
+        resize: see `excitation_backprop`.
+
+    Returns:
+        (*spatial) map >= 0.
+
+    Raises:
+        ValueError: `score_fn` has no linear operation with weights, or none after
+            `contrast_layer`; else as `excitation_backprop`.
+
+    Source: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. Both signals go down as one:
+    what lies between the classifier and the map is linear in them.
+    """
+    layer = layer or taps.last_spatial(score_fn, image)
+    composite = rules.excitation(_classifier(score_fn, image, contrast_layer))
+    _, signal, _ = rules.send_back(score_fn, image, target, layer, composite)
+    contrast = None if reduce is None else lambda x: jax.nn.relu(reduce(x))
+    return rules.to_map(signal, image, contrast, resize)
+
+
+def _classifier(score_fn: ScoreFn, image: Image, contrast_layer: str | None) -> int:
+    """Which weighted operation, counted from the image, reads the contrast layer."""
+    images = image[None]
+    kinds = [o.kind for o in override.operations(override.trace(score_fn, images), images)]
+    if contrast_layer is not None:
+        taps.shape_of(taps.tagged(score_fn, image), contrast_layer)
+    start = 0 if contrast_layer is None else kinds.index(f"tap:{contrast_layer}")
+    weighted = [i for i, kind in enumerate(kinds) if kind in rules.WEIGHTED]
+    after = [number for number, i in enumerate(weighted) if i >= start]
+    if not after:
+        where = f" after {contrast_layer!r}" if contrast_layer else ""
+        raise ValueError(f"`score_fn` has no operation with weights to negate{where}")
+    return after[-1 if contrast_layer is None else 0]

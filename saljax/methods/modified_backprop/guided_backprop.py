@@ -1,0 +1,42 @@
+"""Guided backpropagation."""
+
+from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.methods.modified_backprop import rules
+from saljax.ops import maps
+
+
+def guided_backprop(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    layer: str | None = None,
+    reduce: rules.Reduction | None = maps.max_abs,
+    resize: bool = True,
+) -> Saliency:
+    """Gradient that only passes a ReLU where both its input and the gradient are positive.
+
+    At each ReLU: R(x) <- R where x > 0 and R > 0, else 0.
+
+    It shows what the network sees; it hardly depends on the target.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index ().
+        layer: name of a tagged activation where the map is read; None: the image.
+        reduce: what is made of the channels, (*spatial, C) -> (*spatial); the paper shows the
+            signal itself as a color picture, which `reduce=None` returns, signed and never resized.
+        resize: bring a layer's map to the size of the image, linearly; False: its own size.
+
+    Returns:
+        (*spatial) map >= 0, or what `reduce` makes.
+
+    Raises:
+        ValueError: `score_fn` has no ReLU, or something in it has no rule, see `saljax.override`;
+            it tags no such layer; several targets.
+
+    Source: Springenberg, Dosovitskiy, Brox, Riedmiller, ICLR workshop 2015.
+    """
+    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.GUIDED)
+    return rules.to_map(signed, image, reduce, resize)

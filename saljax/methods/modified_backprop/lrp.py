@@ -1,0 +1,52 @@
+"""Layer-wise relevance propagation, LRP-0 and LRP-epsilon."""
+
+import jax.numpy as jnp
+
+from saljax.core import checks
+from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.methods.modified_backprop import rules
+from saljax.ops import maps
+
+
+def lrp(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    epsilon: float = 0.01,
+    layer: str | None = None,
+    reduce: rules.Reduction | None = maps.total,
+    resize: bool = True,
+) -> Saliency:
+    """Share a score among the inputs of each layer in proportion to what they contribute.
+
+    R_i = sum_j x_i w_ij / (z_j + epsilon sign(z_j)) R_j,    z_j = sum_i x_i w_ij + b_j,
+
+    from R = score at the target down to the image. Biases, and what a normalization subtracts, keep
+    their share. With epsilon = 0 (LRP-0) this is gradient times input, for any network of ReLUs.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits.
+        image: (*spatial, C), RGB in [0, 1]: black pixels contribute nothing and get 0.
+        target: class index ().
+        epsilon: >= 0, in units of the activations: what is small beside it is not believed. Our
+            choice; the paper has no default.
+        layer: see `guided_backprop`.
+        reduce: see `guided_backprop`; here the sum, which keeps the total.
+        resize: see `guided_backprop`.
+
+    Returns:
+        (*spatial) map, negative where a pixel speaks against the target; in units of the score.
+
+    Raises:
+        ValueError: `epsilon` is negative; else as `guided_backprop`.
+
+    Source: Bach, Binder, Montavon, Klauschen, Mueller, Samek, PLOS ONE 2015;
+    as a modified gradient, Ancona, Ceolini, Oztireli, Gross, ICLR 2018.
+    """
+    checks.not_negative(epsilon=epsilon)
+    composite = rules.relevance(epsilon)
+    x, signal, score = rules.send_back(score_fn, image, target, layer, composite)
+    stable = score + jnp.where(score < 0, -epsilon, epsilon)
+    last = jnp.where(stable == 0, 1, score / jnp.where(stable == 0, 1, stable))
+    return rules.to_map(x * signal * last.astype(x.dtype), image, reduce, resize)
