@@ -16,15 +16,23 @@ from saljax.models import resnet
 from saljax.models.architectures import BUILD
 from saljax.models.from_torchvision import source_shapes
 from saljax.models.layers import MEAN, STD
+from saljax.models.tables import DROPPED
 
+NAMES = [name for name in BUILD if name != "mobilenet_v2_birds"]
 NUM_CLASSES = 10
 HIDDEN = 32
 SHAPES = {
     **{name: (64, 64) for name in resnet.ARCHITECTURES},
     "alexnet": (127, 95),
+    "inception_v3": (91, 107),
 }
 """Height and width of the images that a classifier is compared at, where they are not `SHAPE`."""
 SHAPE = (64, 80)
+GAIN = (0.1, 0.8)
+GAINS = {"googlenet": (0.7, 1.6), "inception_v3": (0.7, 1.6), "mobilenet_v2": (0.5, 1.3)}
+"""Scales of batch norms: below 1, so that thirty residual blocks do not explode; around 1 where
+not every layer has a shortcut, so that something of the image arrives at the logits (and is cut
+off at 6 on the way), yet low enough that torch's rounding changes them by 1e-5 at most."""
 
 
 def sizes(name):
@@ -45,8 +53,8 @@ def seeded_weights(name, seed=0):
             value = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[1:]))
         elif key.endswith("running_var"):
             value = rng.uniform(0.5, 1.5, shape)
-        elif key.endswith("weight"):  # below 1, so that thirty residual blocks do not explode
-            value = rng.uniform(0.1, 0.8, shape)
+        elif key.endswith("weight"):
+            value = rng.uniform(*GAINS.get(name, GAIN), shape)
         else:
             value = rng.uniform(-0.2, 0.2, shape)
         tensors[key] = value.astype(np.float32)
@@ -64,7 +72,10 @@ def images_for(name):
 
 
 def torchvision_model(name, tensors):
-    """Return torchvision's model with these weights, for inference; every key must fit."""
+    """Return torchvision's model with these weights, for inference; every key must fit.
+
+    Auxiliary heads are there, with torch's random weights.
+    """
     import torch  # pyright: ignore[reportMissingImports]
 
     library = torch.library.Library("torchvision", "FRAGMENT")
@@ -75,7 +86,10 @@ def torchvision_model(name, tensors):
             library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
     import torchvision  # pyright: ignore[reportMissingImports]
 
-    model = getattr(torchvision.models, name)(num_classes=NUM_CLASSES)
+    options = {}
+    if name in DROPPED:  # published weights go with this transformation
+        options = {"aux_logits": True, "transform_input": True, "init_weights": False}
+    model = getattr(torchvision.models, name)(num_classes=NUM_CLASSES, **options)
     if "hidden" in sizes(name):
         layers = [layer for layer in model.classifier if isinstance(layer, torch.nn.Linear)]
         for layer, outputs in zip(layers, (HIDDEN, HIDDEN, NUM_CLASSES), strict=True):
@@ -83,7 +97,7 @@ def torchvision_model(name, tensors):
             narrow = torch.nn.Linear(inputs, outputs)
             layer.weight, layer.bias = narrow.weight, narrow.bias
     model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()}, strict=False)
-    missing = set(dict(model.state_dict())) ^ set(tensors)
+    missing = (set(dict(model.state_dict())) ^ set(tensors)) - DROPPED.get(name, frozenset())
     assert all(key.endswith("num_batches_tracked") for key in missing), missing
     return model.eval()
 
@@ -102,11 +116,11 @@ def main(target, *names):
     if Path(target).exists():
         with np.load(target) as file:
             stored = dict(file)
-    for name in names or BUILD:
+    for name in names or NAMES:
         logits = logits_of(torchvision_model(name, seeded_weights(name)), images_for(name))
         stored[name] = logits
         print(f"{name}: {logits.shape}, from {logits.min():.3f} to {logits.max():.3f}")
-    np.savez(target, **{name: stored[name] for name in BUILD if name in stored})
+    np.savez(target, **{name: stored[name] for name in NAMES if name in stored})
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ def convert(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
     """Turn the tensors of a classifier under torchvision's names into ours.
 
     `module.` anywhere in the names (torch's data parallel), the counters `num_batches_tracked` and
-    the auxiliary heads of `tables.DROPPED` are dropped. Any number of classes fits, and any width of the hidden linear layers. Tensors
-    that have our names already are checked and returned.
+    the auxiliary heads of `tables.DROPPED` are dropped. Any number of classes fits, and any width
+    of the hidden linear layers. Tensors that have our names already are checked and returned.
 
     Args:
         tensors: float32, under torchvision's names, or ours.

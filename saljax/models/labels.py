@@ -2,9 +2,11 @@
 
 import difflib
 import functools
+import os
 import re
 from collections.abc import Sequence
 from importlib import resources
+from pathlib import Path
 
 
 @functools.cache
@@ -18,6 +20,39 @@ def imagenet() -> tuple[str, ...]:
     """
     text = (resources.files("saljax") / "assets" / "imagenet_classes.txt").read_text("utf-8")
     return tuple(line.split(" ", 2)[2] for line in text.splitlines())
+
+
+def read(path: str | os.PathLike) -> tuple[str, ...]:
+    """Read class names from a text file.
+
+    Args:
+        path: UTF-8, one name a line, in the order of the logits.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        ValueError: it is not UTF-8, or has no line or an empty one.
+    """
+    try:
+        names = tuple(line.strip() for line in Path(path).read_text("utf-8").splitlines())
+    except UnicodeDecodeError:
+        raise ValueError(f"{os.fspath(path)}: expected UTF-8, one class name a line") from None
+    if not names or "" in names:
+        line = names.index("") + 1 if names else 1
+        raise ValueError(f"{os.fspath(path)}: no class name in line {line}; expected one a line")
+    return names
+
+
+def beside(weights: str | os.PathLike) -> tuple[str, ...] | None:
+    """Read the class names that lie beside a file of weights, in NAME.labels.txt for NAME.suffix.
+
+    Args:
+        weights: the file of weights.
+
+    Returns:
+        The names, as `read` gives them; None if there is no such file.
+    """
+    path = Path(weights).with_suffix(".labels.txt")
+    return read(path) if path.exists() else None
 
 
 def find_class(text: str, labels: Sequence[str]) -> int:

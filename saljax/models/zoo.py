@@ -62,7 +62,7 @@ def _imagenet(
 def _birds() -> ModelInfo:
     text = "MobileNetV2 for 964 species of birds and no bird, as TensorFlow builds it"
     names = tuple(str(index) for index in range(965))
-    return ModelInfo("mobilenet_v2_birds", text, (224, 224, 3), 224, 224, False, names, "head")
+    return ModelInfo("mobilenet_v2_birds", text, (224, 224, 3), 224, None, False, names, "head")
 
 
 _INFO = {
@@ -125,8 +125,9 @@ def load(name: str, weights: str | os.PathLike | None = None) -> Any:
     """
     about = info(name)
     if weights is None and not about.bundled:
+        whose = "its" if name == "mobilenet_v2_birds" else f"torchvision's {name}"
         raise ValueError(
-            f"{name} comes without weights: give a file of torchvision's {name} weights "
+            f"{name} comes without weights: give a file of {whose} weights "
             "(.safetensors or .pth) as weights="
         )
     bundled = resources.files("saljax") / "assets" / f"{name}.safetensors"

@@ -1,5 +1,6 @@
 """Torchvision's classifiers: stored logits in every run, live ones where torch is installed."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from flax import nnx
 
 from saljax import models
+from saljax.data.folders import prepare, read_image
 from saljax.models import layers
 from saljax.models.architectures import BUILD, abstract
 from saljax.models.from_torchvision import convert, sizes_of, source_shapes
@@ -22,7 +24,7 @@ reference = runpy.run_path(str(ROOT / "experiments" / "torchvision_logits.py"))
 sizes, seeded_weights, images_for = (
     reference[name] for name in ("sizes", "seeded_weights", "images_for")
 )
-NAMES = [name for name in BUILD if name not in RESNETS]  # the ResNets have a file of their own
+NAMES = [name for name in reference["NAMES"] if name not in RESNETS]  # those have their own file
 forward = jax.jit(lambda score_fn, images: score_fn(images))
 
 
@@ -50,6 +52,7 @@ def stored():
 def test_stored_torchvision_logits(name, seeded, stored):
     logits = forward(seeded(name), images_for(name))
     np.testing.assert_allclose(logits, stored[name], rtol=1e-4, atol=1e-6)
+    assert np.abs(stored[name][1] - stored[name][0]).max() > 1e-2 * np.abs(stored[name]).max()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -73,12 +76,16 @@ def test_table_names_every_tensor_once(name):
     assert list(BUILD) == list(TABLES)
 
 
+AUXILIARY = 768 * 128 + 2 * 128 + 128 * 768 * 25 + 2 * 768 + 768 * 1000 + 1000
 LEARNED = {
     "alexnet": 61_100_840,
     "vgg16": 138_357_544,
     "vgg19": 143_667_240,
     "squeezenet1_0": 1_248_424,
     "squeezenet1_1": 1_235_496,
+    "googlenet": 6_624_904,
+    "inception_v3": 27_161_264 - AUXILIARY,
+    "mobilenet_v2": 3_504_872,
 }
 
 
@@ -126,6 +133,10 @@ KINDS = {
     "vgg19": LINEAR | {"max", "reduce_window_max"},
     "squeezenet1_0": LINEAR | {"max", "reduce_window_max", "concatenate", "reduce_sum"},
     "squeezenet1_1": LINEAR | {"max", "reduce_window_max", "concatenate", "reduce_sum"},
+    "googlenet": LINEAR | {"mul", "max", "reduce_window_max", "concatenate", "reduce_sum"},
+    "inception_v3": LINEAR
+    | {"mul", "max", "reduce_window_max", "reduce_window_sum", "concatenate", "reduce_sum"},
+    "mobilenet_v2": LINEAR | {"mul", "max", "min", "reduce_sum"},
 }
 
 
@@ -145,6 +156,15 @@ TAGS = {
     **{n: [*c, *(f"pool{s}" for s in range(1, 6)), "fc7"] for n, c in CONVOLUTIONS.items()},
     "squeezenet1_0": ["conv1", "pool2", "pool5", "pool9", *(f"fire{i}" for i in range(2, 10))],
     "squeezenet1_1": ["conv1", "pool2", "pool4", "pool6", "fire9", "conv10"],
+    "googlenet": [
+        *("conv1", "conv2", "conv3", "avgpool", *(f"maxpool{i}" for i in (1, 2, 3, 4))),
+        *(f"inception{name}" for name in ("3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b")),
+    ],
+    "inception_v3": [
+        *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+        *("maxpool1", "maxpool2", "avgpool", "Mixed_5b", "Mixed_6a", "Mixed_7a", "Mixed_7c"),
+    ],
+    "mobilenet_v2": ["stem", *(f"block{index}" for index in range(17)), "head", "avgpool"],
 }
 
 
@@ -155,7 +175,10 @@ def test_layers_are_tagged(name, seeded):
         assert text.count(f"name=tap:{layer}\n") == 1, layer
 
 
-SMALLEST = {"alexnet": 63, "vgg16": 32, "vgg19": 32, "squeezenet1_0": 21, "squeezenet1_1": 17}
+SMALLEST = {
+    **{"alexnet": 63, "vgg16": 32, "vgg19": 32, "squeezenet1_0": 21, "squeezenet1_1": 17},
+    **{"googlenet": 15, "inception_v3": 75, "mobilenet_v2": 1},
+}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -164,7 +187,7 @@ def test_smallest_image(name, seeded):
     side, traced = SMALLEST[name], jax.eval_shape
     shape = traced(seeded(name), jnp.zeros((1, side, side, 3))).shape
     assert shape == (1, reference["NUM_CLASSES"])
-    for small in ((1, side - 1, side, 3), (1, side, side - 1, 3)):
+    for small in ((1, side - 1, side, 3), (1, side, side - 1, 3)) if side > 1 else ():
         with pytest.raises(ValueError, match=rf"{side} x {side} pixels or more; got \(1, "):
             traced(seeded(name), jnp.zeros(small))
     with pytest.raises(ValueError, match=r"RGB images .* got \(1, 64, 64, 1\)"):
@@ -221,3 +244,38 @@ def test_same_padding_is_tensorflows():
     conv.kernel[...] = jnp.ones((3, 3, 1, 1))
     x = jnp.arange(16.0).reshape(1, 4, 4, 1)
     np.testing.assert_array_equal(conv(x)[0, :, :, 0], [[45, 39], [66, 50]])
+
+
+def test_auxiliary_heads_are_dropped_by_name():
+    tensors = {n: np.zeros(s, np.float32) for n, s in source_shapes("inception_v3").items()}
+    aux = {"AuxLogits.fc.bias": np.zeros(9), "AuxLogits.conv1.bn.running_mean": np.zeros(5)}
+    assert set(convert(tensors | aux, "inception_v3")) == set(shapes(abstract("inception_v3")))
+    with pytest.raises(ValueError, match=r"1 not of this model \(AuxLogits\.fc2\.bias\)"):
+        convert(tensors | {"AuxLogits.fc2.bias": np.zeros(9, np.float32)}, "inception_v3")
+
+
+def test_birds_file_has_tensorflows_axes():
+    sources = source_shapes("mobilenet_v2_birds")
+    assert len(sources) == 106 and sources["logits.kernel"] == (1280, 965)
+    assert sources["block1.expand.kernel"] == (1, 1, 16, 96)
+    assert sources["block1.depthwise.kernel"] == (3, 3, 1, 96)
+    rng = np.random.default_rng(0)
+    tensors = {name: rng.random(shape, np.float32) for name, shape in sources.items()}
+    converted = convert(tensors, "mobilenet_v2_birds")
+    for layer in ("stem", "block9.project", "block3.depthwise"):
+        np.testing.assert_array_equal(converted[f"{layer}.conv.kernel"], tensors[f"{layer}.kernel"])
+
+
+REAL = ROOT.parent / "shared" / "real"
+
+
+@pytest.mark.skipif(not (REAL / "bird_labels.txt").exists(), reason="no real birds")
+def test_real_bird_network_names_real_birds():
+    birds = json.loads((REAL / "bird_species_index.json").read_text())
+    folders = [REAL / "photos" / "birds" / species for species in birds]
+    about = models.info("mobilenet_v2_birds")
+    pictures = [read_image(sorted(folder.iterdir())[0]) for folder in folders]
+    images = np.stack([prepare(picture, about.resize, about.crop) for picture in pictures])
+    score_fn = models.load(about.name, REAL / "weights" / "mobilenet_v2_birds.safetensors")
+    right = np.asarray(forward(score_fn, images)).argmax(axis=1) == list(birds.values())
+    assert right.sum() >= 8  # of ten; the network's accuracy is 89 %

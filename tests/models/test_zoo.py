@@ -36,6 +36,7 @@ def file(tmp_path_factory):
 def test_names():
     resnets = ("resnet18", "resnet34", "resnet50", "resnet101")
     others = ("alexnet", "vgg16", "vgg19", "squeezenet1_0", "squeezenet1_1")
+    others += ("googlenet", "inception_v3", "mobilenet_v2", "mobilenet_v2_birds")
     assert models.names() == ("birdlets", "glas3d", *resnets, *others)
 
 
@@ -147,6 +148,19 @@ def test_find_class_that_is_not_there(text, says):
     with pytest.raises(ValueError, match=says) as caught:
         labels.find_class(text, IMAGENET)
     assert "\n" not in str(caught.value)
+
+
+def test_class_names_beside_the_weights(tmp_path):
+    names = tmp_path / "birds.labels.txt"
+    assert labels.beside(tmp_path / "birds.safetensors") is None
+    names.write_text("Cyanocitta cristata (Blue Jay)\nlimpkin \n", "utf-8")
+    found = labels.beside(tmp_path / "birds.safetensors")
+    assert found == ("Cyanocitta cristata (Blue Jay)", "limpkin")
+    assert labels.find_class("cyanocitta_cristata", found) == 0
+    for content, says in ((b"jay\n\n", "line 2"), (b"", "line 1"), (b"\xff\xfe", "UTF-8")):
+        names.write_bytes(content)
+        with pytest.raises(ValueError, match=rf"birds\.labels\.txt: .*{says}"):
+            labels.read(names)
 
 
 @pytest.mark.skipif(not (REAL / "decode.py").exists(), reason="no real weights and photographs")
