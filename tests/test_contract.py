@@ -1,8 +1,8 @@
 """What every method promises, whatever its paper."""
 
+import dataclasses
 import functools
 import inspect
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,15 +12,28 @@ import pytest
 import saljax
 
 
-class Case(NamedTuple):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Case:
     method: functools.partial
     image: tuple[int, ...] = (9, 9, 3)
     traces: int = 1
     """How often `score_fn` may be traced."""
+    looks_inside: bool = False
+    """It needs a network with tags and ReLUs, and answers one class at a time."""
 
     @property
     def parameters(self):
         return inspect.signature(self.method.func).parameters
+
+    def __call__(self, score_fn, image, target, seed=0, **hyperparameters):
+        """The map that `explain` gives the first of its images, from the method itself."""
+        if "key" in self.parameters:
+            hyperparameters["key"] = jax.random.fold_in(jax.random.key(seed), 0)
+        return self.method(score_fn, image, target, **hyperparameters)
+
+
+def inside(method, image=(9, 9, 3), traces=1, **hyperparameters):
+    return Case(functools.partial(method, **hyperparameters), image, traces, looks_inside=True)
 
 
 ATLAS = jnp.asarray(np.arange(4 * 4 * 4).reshape(4, 4, 4) // 16, jnp.int32)
@@ -32,6 +45,19 @@ CASES = {
     "glas_regions": Case(
         functools.partial(saljax.glas_regions, labels=ATLAS, num_regions=3), image=(4, 4, 4, 1)
     ),
+    "gradient": inside(saljax.gradient),
+    "input_x_gradient": inside(saljax.input_x_gradient, (16, 2)),
+    "smoothgrad": inside(saljax.smoothgrad, num_samples=5),
+    "integrated_gradients": inside(saljax.integrated_gradients, num_steps=5),
+    "grad_cam": inside(saljax.grad_cam, traces=2),
+    "grad_cam_plus_plus": inside(saljax.grad_cam_plus_plus, (4, 5, 6, 1), layer="hidden"),
+    "guided_backprop": inside(saljax.guided_backprop, (4, 5, 6, 1)),
+    "deconvnet": inside(saljax.deconvnet, layer="hidden"),
+    "lrp": inside(saljax.lrp),
+    "excitation_backprop": inside(saljax.excitation_backprop, (16, 2), layer="hidden"),
+    "contrastive_excitation_backprop": inside(
+        saljax.contrastive_excitation_backprop, layer="hidden", traces=2
+    ),
 }
 CLASSES = 4
 
@@ -41,14 +67,31 @@ def case(request):
     return CASES[request.param]
 
 
+def cases_with(parameter):
+    return pytest.mark.parametrize(
+        "case", [pytest.param(c, id=n) for n, c in CASES.items() if parameter in c.parameters]
+    )
+
+
 def softmax_score(weights, images):
     return jax.nn.softmax(images.reshape(len(images), -1) @ weights)
 
 
+def relu_score(first, weights, images):
+    """Logits; what is seen of the hidden layer differs from place to place."""
+    hidden = saljax.tag(jax.nn.relu(images @ first), "hidden")
+    seen = jnp.linspace(0.5, 1.5, hidden[0].size, dtype=jnp.float32).reshape(1, *hidden.shape[1:])
+    return (hidden * seen).mean(tuple(range(1, hidden.ndim - 1))) @ weights
+
+
 @pytest.fixture
 def score_fn(case):
-    weights = np.random.default_rng(0).normal(size=(int(np.prod(case.image)), CLASSES)) * 0.3
-    return jax.tree_util.Partial(softmax_score, jnp.asarray(weights, jnp.float32))
+    rng = np.random.default_rng(0)
+    shapes, mean, score = [(int(np.prod(case.image)), CLASSES)], 0.0, softmax_score
+    if case.looks_inside:
+        shapes, mean, score = [(case.image[-1], 12), (12, CLASSES)], 0.1, relu_score
+    weights = [jnp.asarray(rng.normal(mean, 0.3, shape), jnp.float32) for shape in shapes]
+    return jax.tree_util.Partial(score, *weights)
 
 
 @pytest.fixture
@@ -83,32 +126,45 @@ def test_signature_and_docstring(case):
 
 
 def test_map_jit_vmap_and_batches(case, score_fn, images):
-    one = case.method(score_fn, images[0], 1)
+    one = case(score_fn, images[0], 1)
     assert one.shape == case.image[:-1] and one.dtype == jnp.float32 and jnp.isfinite(one).all()
     assert float(one.max()) > float(one.min())
-    close(jax.jit(case.method)(score_fn, images[0], 1), one)
+    close(jax.jit(case)(score_fn, images[0], 1), one)
     close(saljax.explain(case.method, score_fn, images, [1, 1, 1])[0], one)
 
 
+@cases_with("chunk_size")
 def test_chunk_size_is_memory_only(case, score_fn, images):
     close(
-        case.method(score_fn, images[0], 1, chunk_size=2),
-        case.method(score_fn, images[0], 1, chunk_size=64),
+        case(score_fn, images[0], 1, chunk_size=2),
+        case(score_fn, images[0], 1, chunk_size=64),
     )
+
+
+@cases_with("key")
+def test_other_keys_give_other_maps(case, score_fn, images):
+    one, same, other = (case(score_fn, images[0], 1, seed=seed) for seed in (0, 0, 1))
+    close(one, same)
+    assert float(jnp.abs(one - other).max()) > 1e-4 * float(jnp.abs(one).max())
 
 
 def test_permuting_classes_changes_nothing(case, score_fn, images):
     order = np.asarray([2, 0, 3, 1])
-    permuted = jax.tree_util.Partial(softmax_score, score_fn.args[0][:, order])
-    close(case.method(permuted, images[0], 0), case.method(score_fn, images[0], 2))
+    *first, last = score_fn.args
+    permuted = jax.tree_util.Partial(score_fn.func, *first, last[:, order])
+    close(case(permuted, images[0], 0), case(score_fn, images[0], 2))
+
+
+def test_a_class_that_does_not_exist_gives_nan(case, score_fn, images):
+    assert jnp.isnan(case(score_fn, images[0], CLASSES)).any()
 
 
 def test_score_fn_is_traced_few_times(case, score_fn, images):
     traces = []
 
-    def counted(weights, images):
+    def counted(*weights_and_images):
         traces.append(1)
-        return softmax_score(weights, images)
+        return score_fn.func(*weights_and_images)
 
-    jax.jit(case.method)(jax.tree_util.Partial(counted, *score_fn.args), images[0], 1)
+    jax.jit(case)(jax.tree_util.Partial(counted, *score_fn.args), images[0], 1)
     assert len(traces) == case.traces

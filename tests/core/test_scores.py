@@ -85,7 +85,7 @@ def test_callback_with_a_wrong_shape_is_told(images):
 
 def test_pick_is_one_hot_and_nan_where_there_is_no_such_class():
     values = jnp.asarray([[3.0, -1.0, 2.0]])
-    assert scores.pick(values, 2).tolist() == [[0, 0, 1]]
-    assert jnp.isnan(scores.pick(values, 3)).all()
+    assert saljax.scores.pick(values, 2).tolist() == [[0, 0, 1]]
+    assert jnp.isnan(saljax.scores.pick(values, 3)).all()
     with pytest.raises(ValueError, match=r"one class index .* got shape \(2,\)"):
-        scores.pick(values, jnp.asarray([0, 1]))
+        saljax.scores.pick(values, jnp.asarray([0, 1]))
