@@ -1,5 +1,6 @@
 """Classifiers: load them by name."""
 
+from saljax.models.fold import fold_batch_norm as fold_batch_norm
 from saljax.models.labels import find_class as find_class
 from saljax.models.zoo import ModelInfo as ModelInfo
 from saljax.models.zoo import convert_file as convert_file

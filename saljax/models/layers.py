@@ -74,7 +74,7 @@ class Conv(nnx.Module):
         init = jax.nn.initializers.he_normal()
         shape = (height, width, inputs // groups, outputs)
         self.kernel = nnx.Param(init(rngs.params(), shape, jnp.float32))
-        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32)) if bias else None
+        self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32)) if bias else nnx.data(None)
         self.stride, self.groups = stride, groups
         if padding is None:
             self.padding = ((height // 2, height // 2), (width // 2, width // 2))
@@ -106,9 +106,12 @@ def batch_norm(channels: int, epsilon: float = 1e-5, *, rngs: nnx.Rngs) -> nnx.B
     return nnx.BatchNorm(channels, use_running_average=True, epsilon=epsilon, rngs=rngs)
 
 
-def identity(x: Features) -> Features:
-    """Return `x`: what stands where a batch norm was folded or an activation is left out."""
-    return x
+class Identity(nnx.Module):
+    """What stands where a batch norm was folded."""
+
+    def __call__(self, x: Features) -> Features:
+        """Return `x`."""
+        return x
 
 
 class ConvNorm(nnx.Module):
@@ -123,7 +126,7 @@ class ConvNorm(nnx.Module):
         groups: as of `Conv`.
         epsilon: added to the variance.
         folded: the batch norm is part of the convolution already, which has a bias then.
-        activation: what comes last.
+        activation: what comes last; None: nothing.
         rngs: where the random initial kernel comes from.
     """
 
@@ -138,18 +141,19 @@ class ConvNorm(nnx.Module):
         groups: int = 1,
         epsilon: float = 1e-5,
         folded: bool = False,
-        activation: Callable[[Features], Features] = jax.nn.relu,
+        activation: Callable[[Features], Features] | None = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
         self.conv = Conv(
             inputs, outputs, size, stride, padding=padding, groups=groups, bias=folded, rngs=rngs
         )
-        self.bn = identity if folded else batch_norm(outputs, epsilon, rngs=rngs)
+        self.bn = Identity() if folded else batch_norm(outputs, epsilon, rngs=rngs)
         self.activation = activation
 
     def __call__(self, x: Features) -> Features:
         """Map (N, h, w, inputs) to (N, new h, new w, outputs)."""
-        return self.activation(self.bn(self.conv(x)))
+        x = self.bn(self.conv(x))
+        return x if self.activation is None else self.activation(x)
 
 
 class GridLinear(nnx.Module):

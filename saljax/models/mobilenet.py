@@ -22,7 +22,6 @@ from saljax.models.layers import (
     Features,
     Images,
     Logits,
-    identity,
     normalized,
 )
 
@@ -56,7 +55,7 @@ class Block(nnx.Module):
         if expansion > 1:
             self.expand = conv(inputs, wide, 1)
         self.depthwise = conv(wide, wide, 3, stride, groups=wide)
-        self.project = conv(wide, outputs, 1, activation=identity)
+        self.project = conv(wide, outputs, 1, activation=None)
         self.expanded, self.shortcut = expansion > 1, stride == 1 and inputs == outputs
 
     def __call__(self, x: Features) -> Features:
