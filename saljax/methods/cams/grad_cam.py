@@ -72,9 +72,7 @@ def read(
     return activation, gradient
 
 
-def finish(
-    weighted: Float[Array, "*spatial"], image: Image, resize: bool
-) -> Float[Array, "*spatial"]:
+def finish(weighted: Activation, image: Image, resize: bool) -> Saliency:
     """What is positive, at the size of the image if `resize`."""
     saliency = jax.nn.relu(weighted).astype(jnp.float32)
     return images.resize(saliency, image.shape[:-1]) if resize else saliency
