@@ -7,3 +7,4 @@ from saljax.models.zoo import convert_file as convert_file
 from saljax.models.zoo import info as info
 from saljax.models.zoo import load as load
 from saljax.models.zoo import names as names
+from saljax.models.zoo import weights_file as weights_file

@@ -4,12 +4,15 @@ Flax is imported where a model is built and not before: listing the models is as
 """
 
 import difflib
+import importlib.util
 import os
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
-from saljax.models import labels
+from saljax.models import labels, published
+from saljax.models.published import Progress
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class ModelInfo:
         bundled: its weights come with saljax.
         labels: class names in the order of the logits.
         layer: the tagged activation that methods look at unless told otherwise.
+        published: names of weights that `load` downloads.
     """
 
     name: str
@@ -36,6 +40,7 @@ class ModelInfo:
     bundled: bool
     labels: tuple[str, ...]
     layer: str
+    published: tuple[str, ...] = ()
 
 
 def _birdlets() -> ModelInfo:
@@ -56,7 +61,8 @@ def _imagenet(
 ) -> ModelInfo:
     text = f"{called} for ImageNet's 1000 classes, as torchvision builds it"
     names = labels.imagenet()
-    return ModelInfo(name, text, (side, side, 3), resize, side, False, names, layer)
+    downloads = tuple(published.PUBLISHED[name])
+    return ModelInfo(name, text, (side, side, 3), resize, side, False, names, layer, downloads)
 
 
 def _birds() -> ModelInfo:
@@ -106,32 +112,75 @@ def info(name: str) -> ModelInfo:
     return _INFO[name]()
 
 
-def load(name: str, weights: str | os.PathLike | None = None) -> Any:
+def weights_file(
+    name: str, weights: str | os.PathLike | None, progress: Progress | None = None
+) -> Path:
+    """Return the file of a classifier's weights; published ones are fetched once.
+
+    Args:
+        name: one of `names()`.
+        weights: a file; or one of `info(name).published`, which is fetched into `published.cache()`
+            and its SHA-256 checked; or None: the bundled file.
+        progress: called with the bytes there are and the bytes there will be, while fetching.
+
+    Raises:
+        OSError: the weights cannot be fetched.
+        ValueError: no such model; no weights; what was fetched has the wrong hash; or reading it
+            would need torch, which is not there.
+    """
+    about = info(name)
+    if weights is None:
+        if not about.bundled:
+            whose = "its" if name == "mobilenet_v2_birds" else f"torchvision's {name}"
+            raise ValueError(
+                f"{name} comes without weights: give a file of {whose} weights "
+                f"(.safetensors or .pth) as weights={_or_published(about)}"
+            )
+        return Path(str(resources.files("saljax") / "assets" / f"{name}.safetensors"))
+    known = published.PUBLISHED.get(name, {})
+    if str(weights).lower() in known:
+        source = known[str(weights).lower()]
+        if source.url.endswith(".pth") and importlib.util.find_spec("torch") is None:
+            raise ValueError(
+                f"{source.url}: reading it needs torch: pip install 'saljax[torch]', "
+                "or give the weights as .safetensors"
+            )
+        return published.fetch(source, published.cache(), progress)
+    path = Path(weights)
+    if not path.suffix and not path.exists():
+        raise ValueError(
+            f"{path}: no such weights; expected a file .safetensors or .pth{_or_published(about)}"
+        )
+    return path
+
+
+def _or_published(about: ModelInfo) -> str:
+    return "".join(f", or {name!r} to download" for name in about.published)
+
+
+def load(
+    name: str, weights: str | os.PathLike | None = None, progress: Progress | None = None
+) -> Any:
     """Load a classifier.
 
     Args:
         name: one of `names()`.
         weights: a file of weights, in our names or, for torchvision's classifiers, in its own:
-            `.safetensors`, or with torch installed `.pth`. None: the bundled ones. The number of
-            classes of these classifiers is read from the file.
+            `.safetensors`, or with torch installed `.pth`. Or a name of published weights, one of
+            `info(name).published`, which are downloaded once into the user's cache. None: the
+            bundled ones. The number of classes of torchvision's classifiers is read from the file.
+        progress: called with the bytes there are and the bytes there will be (None if unknown),
+            while downloading.
 
     Returns:
         score_fn: images (N, *spatial, C), RGB in [0, 1], to logits (N, K). It is a pytree whose
         leaves are the weights, so it can be an argument of a compiled function.
 
     Raises:
-        OSError: the file does not exist or cannot be read.
+        OSError: the file does not exist, or cannot be read or downloaded.
         ValueError: no such model; no weights; or weights that do not fit.
     """
-    about = info(name)
-    if weights is None and not about.bundled:
-        whose = "its" if name == "mobilenet_v2_birds" else f"torchvision's {name}"
-        raise ValueError(
-            f"{name} comes without weights: give a file of {whose} weights "
-            "(.safetensors or .pth) as weights="
-        )
-    bundled = resources.files("saljax") / "assets" / f"{name}.safetensors"
-    return _fill(name, str(bundled) if weights is None else weights)
+    return _fill(name, weights_file(name, weights, progress))
 
 
 def _fill(name: str, path: str | os.PathLike) -> Any:

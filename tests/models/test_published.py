@@ -1,0 +1,207 @@
+"""Fetching weights from a server on loopback that misbehaves as servers do."""
+
+import hashlib
+import http.server
+import re
+import socket
+import sys
+import threading
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+from saljax import models
+from saljax.models import published
+from saljax.models.from_torchvision import source_shapes
+from saljax.models.published import PUBLISHED, Published, fetch
+
+CONTENT = np.random.default_rng(0).bytes(700_000)  # more than one chunk
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Serves `CONTENT`; the first part of the path says how well."""
+
+    def do_GET(self):
+        kind, start = self.path.split("/")[1], 0
+        asked = self.headers["Range"]
+        self.server.asked.append(asked)
+        content = self.server.content
+        if kind == "missing":
+            return self.send_error(404)
+        if asked and kind != "whole":
+            start = int(re.fullmatch(r"bytes=(\d+)-", asked)[1])
+            if start >= len(content):
+                return self.send_error(416)
+        self.send_response(206 if start else 200)
+        if kind != "unannounced":
+            self.send_header("Content-Length", str(len(content) - start))
+        self.end_headers()
+        self.wfile.write(content[start : start + 300_000 if kind == "short" else None])
+        return None
+
+    def log_message(self, format, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as serving:
+        serving.content, serving.asked = CONTENT, []
+        thread = threading.Thread(target=serving.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+def source(server, kind, content=CONTENT, file="w.bin"):
+    url = f"http://127.0.0.1:{server.server_port}/{kind}/{file}"
+    return Published(url, hashlib.sha256(content).hexdigest()[:8])
+
+
+def one_line(caught):
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 300
+    return str(caught.value)
+
+
+def test_fetched_once_with_progress(server, tmp_path):
+    seen = []
+    for _ in range(2):
+        path = fetch(source(server, "well"), tmp_path / "new", lambda *now: seen.append(now))
+    assert path == tmp_path / "new" / "w.bin" and path.read_bytes() == CONTENT
+    assert [p.name for p in path.parent.iterdir()] == ["w.bin"] and server.asked == [None]
+    assert seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) > 1
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+
+
+def test_server_that_does_not_say_how_much_there_is(server, tmp_path):
+    seen = []
+    path = fetch(source(server, "unannounced"), tmp_path, lambda *now: seen.append(now))
+    assert path.read_bytes() == CONTENT and seen[-1] == (len(CONTENT), None)
+
+
+def test_broken_transfer_goes_on_where_it_ended(server, tmp_path):
+    with pytest.raises(OSError, match=r"broke off after 300000 of 700000 bytes; try again") as why:
+        fetch(source(server, "short"), tmp_path)
+    one_line(why)
+    assert [(p.name, p.stat().st_size) for p in tmp_path.iterdir()] == [(".w.bin.part", 300_000)]
+    with pytest.raises(OSError, match=r"broke off after 600000 of 700000 bytes"):
+        fetch(source(server, "short"), tmp_path)
+    assert fetch(source(server, "short"), tmp_path).read_bytes() == CONTENT
+    assert server.asked == [None, "bytes=300000-", "bytes=600000-"]
+    assert [p.name for p in tmp_path.iterdir()] == ["w.bin"]
+
+
+def test_interrupted_by_the_user_goes_on(server, tmp_path):
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch(source(server, "well"), tmp_path, stop)
+    assert fetch(source(server, "well"), tmp_path).read_bytes() == CONTENT
+    assert server.asked[1] is not None
+
+
+def test_server_that_cannot_go_on_starts_anew(server, tmp_path):
+    (tmp_path / ".w.bin.part").write_bytes(b"other")
+    assert fetch(source(server, "whole"), tmp_path).read_bytes() == CONTENT
+    assert server.asked == ["bytes=5-"]
+
+
+@pytest.mark.parametrize("there", [b"", b"wrong", CONTENT + b"more"])
+def test_wrong_hash_leaves_nothing(server, tmp_path, there):
+    """Another file is served than the one published; or something else was there before."""
+    (tmp_path / ".w.bin.part").write_bytes(there)
+    wanted = source(server, "well", CONTENT if there else b"published")
+    with pytest.raises(ValueError, match=rf"SHA-256 \w{{8}} instead of {wanted.sha256}") as why:
+        fetch(wanted, tmp_path)
+    one_line(why)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_file(server, tmp_path):
+    with pytest.raises(OSError, match=r"w\.bin: the server answers 404 Not Found") as why:
+        fetch(source(server, "missing"), tmp_path)
+    one_line(why)
+
+
+def test_no_network(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/w.bin"  # bound, but nobody listens
+        with pytest.raises(OSError, match=r"cannot be reached .*give the file as weights=") as why:
+            fetch(Published(url, ""), tmp_path)
+    one_line(why)
+    with pytest.raises(OSError, match=r"cannot be reached") as why:
+        fetch(Published("http://nowhere.invalid/w.bin", ""), tmp_path)
+    one_line(why)
+
+
+def test_published_weights_load_by_name(server, tmp_path, monkeypatch):
+    shapes = source_shapes("squeezenet1_1", num_classes=7)
+    server.content = save({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    here = source(server, "well", server.content, "squeeze.safetensors")
+    monkeypatch.setitem(PUBLISHED, "squeezenet1_1", {"imagenet1k_v1": here})
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    seen = []
+    score_fn = models.load("squeezenet1_1", "IMAGENET1K_V1", lambda *now: seen.append(now))
+    assert score_fn.conv10.bias.shape == (7,) and seen[-1][0] == len(server.content)
+    path = models.weights_file("squeezenet1_1", "imagenet1k_v1")
+    assert path == tmp_path / "saljax" / "weights" / "squeeze.safetensors"
+    assert len(server.asked) == 1
+
+
+def test_names_of_published_weights():
+    assert models.info("resnet50").published == ("imagenet1k_v1", "imagenet1k_v2")
+    assert models.info("birdlets").published == ()
+    for versions in PUBLISHED.values():
+        for url, sha256 in versions.values():
+            assert re.fullmatch(r"https://download\.pytorch\.org/models/[\w-]+\.pth", url)
+            assert re.fullmatch(r"[0-9a-f]{8}", sha256)
+    with pytest.raises(ValueError, match=r"or 'imagenet1k_v1' to download") as why:
+        models.load("vgg16")
+    one_line(why)
+    with pytest.raises(
+        ValueError, match=r"imagenet: no such weights; .* 'imagenet1k_v1' to"
+    ) as why:
+        models.load("vgg16", "imagenet")
+    one_line(why)
+
+
+def test_live_urls_are_torchvisions():
+    pytest.importorskip("torch")
+    import torchvision
+
+    for name, versions in PUBLISHED.items():
+        theirs = torchvision.models.get_model_weights(name).__members__
+        ours = {version.upper(): source.url for version, source in versions.items()}
+        assert ours == {version: theirs[version].url for version in ours}
+
+
+def test_without_torch_nothing_is_downloaded(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(published, "fetch", None)
+    with pytest.raises(ValueError, match=r"needs torch: pip install 'saljax\[torch\]'") as why:
+        models.load("resnet18", "imagenet1k_v1")
+    one_line(why)
+
+
+@pytest.mark.parametrize(
+    ("platform", "environment", "folder"),
+    [
+        ("linux", {}, "home/.cache/saljax/weights"),
+        ("linux", {"XDG_CACHE_HOME": "/x"}, "/x/saljax/weights"),
+        ("linux", {"XDG_CACHE_HOME": "relative"}, "home/.cache/saljax/weights"),
+        ("darwin", {}, "home/Library/Caches/saljax/weights"),
+        ("win32", {"LOCALAPPDATA": "/local"}, "/local/saljax/weights"),
+    ],
+)
+def test_cache(platform, environment, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(published.Path, "home", lambda: tmp_path / "home")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert published.cache() == tmp_path / folder
