@@ -89,7 +89,7 @@ def explain(
     import jax
 
     from saljax.data.folders import UnreadableImage
-    from saljax.methods.table import METHODS
+    from saljax.methods.table import INSIDE, METHODS
     from saljax.report import grids
     from saljax.runs import inputs, records, store, targets
     from saljax.runs.hyperparameters import coarse_to_fine, in_effect
@@ -109,7 +109,8 @@ def explain(
         about = saljax.models.info(model)
         if weights is None and not about.bundled:
             raise ValueError(f"{model} comes without weights; name a file of them with --weights")
-        score_fn = saljax.scores.probabilities(saljax.models.load(model, weights))
+        logits = saljax.models.load(model, weights)
+        score_fn = saljax.scores.probabilities(logits)
         labels = _labels(score_fn, about)
         choose = targets.chooser(wanted, labels)
 
@@ -132,6 +133,7 @@ def explain(
     overview = []
     with _mistakes(), progress("explaining", len(named)) as advance:
         of_run = records.of_run(method, in_effect(plain, sigmas), model, weights, seed)
+        of_run["explains"] = "logits" if method in INSIDE else "probabilities"
         for result in explain_all(
             configured,
             score_fn,
@@ -139,6 +141,8 @@ def explain(
             choose,
             batch_size=batch_size or (1 if len(named) == 1 else jax.device_count()),
             key=jax.random.key(seed),
+            explained=logits if method in INSIDE else score_fn,
+            one_class=method in INSIDE,
         ):
             advance()
             path, image = named[result.name], taken.pop(result.name)

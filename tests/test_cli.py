@@ -132,6 +132,40 @@ def test_several_targets_and_sigmas_are_axes_of_the_map(tmp_path):
     assert maps[0, 0].std() / maps[0, 0].mean() < maps[1, 0].std() / maps[1, 0].mean()
 
 
+def test_methods_that_look_inside_explain_logits_one_class_at_a_time(tmp_path):
+    """Of a linear classifier the gradient of the logit is the same everywhere, of any picture."""
+    source = save(tmp_path / "a.png")
+    for method, same in [("gradient", True), ("glas", False)]:
+        out = tmp_path / method
+        options = ["--method", method, "--model", "tiny", "--target", "top-2", "--out", str(out)]
+        assert cli.main(["explain", source, *options]) == 0
+        record = json.loads((out / "a.json").read_text())
+        assert record["explains"] == ("logits" if same else "probabilities")
+        assert record["axes"] == ["target", "y", "x"]
+        assert record["prediction"][0]["class"] == "red"
+        assert record["prediction"][0]["probability"] < 1
+        maps = np.load(out / "a.npy")
+        assert maps.shape == (2, SIZE, SIZE)
+        assert np.allclose(maps, 8 / SIZE**2, rtol=1e-5) == same
+
+
+def test_a_layers_own_size_and_what_a_classifier_does_not_have(tmp_path, capsys, monkeypatch):
+    def tagged(images):
+        x = jnp.maximum(saljax.tag(images[:, ::4, ::4], "small") - 0.2, 0)
+        return jnp.concatenate([x.mean((1, 2)), jnp.zeros((len(images), 1))], axis=1)
+
+    source, out = save(tmp_path / "a.png"), tmp_path / "out"
+    explain = ["explain", source, "--model", "tiny", "--out", str(out), "--method"]
+    refused(capsys, [*explain, "guided_backprop"], "relu", "matched nothing")
+    refused(capsys, [*explain, "grad_cam"], "tags no activation", "saljax.tag")
+    monkeypatch.setattr(models, "load", lambda name, weights=None: Partial(tagged))
+    refused(capsys, [*explain, "grad_cam", "--layer", "large"], "large", "small")
+    assert cli.main([*explain, "grad_cam", "--layer", "small", "--no-resize"]) == 0
+    assert np.load(out / "a.npy").shape == (4, 4)
+    record = json.loads((out / "a.json").read_text())
+    assert record["hyperparameters"] == {"layer": "small", "to_spatial": None, "resize": False}
+
+
 def test_every_kind_of_picture_simply_works(tmp_path, capsys):
     rgb = Image.new("RGB", (30, 20), (200, 40, 40))
     deep = Image.fromarray(np.full((20, 30), 40000, np.uint16))
@@ -334,9 +368,9 @@ def test_help_knows_the_method(capsys):
 
 
 def test_lists(capsys):
-    from saljax.methods.table import METHODS, PAPERS
+    from saljax.methods.table import INSIDE, METHODS, PAPERS
 
-    assert set(METHODS) == set(PAPERS)
+    assert set(METHODS) == set(PAPERS) and set(METHODS) > INSIDE
     assert cli.main(["methods"]) == 0
     text = capsys.readouterr().out
     assert all(name in text for name in METHODS)

@@ -1,15 +1,61 @@
 """The methods the command line knows, by name."""
 
+from saljax.methods.cams.grad_cam import grad_cam
+from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus
+from saljax.methods.gradients.gradient import gradient, input_x_gradient
+from saljax.methods.gradients.integrated_gradients import integrated_gradients
+from saljax.methods.gradients.smoothgrad import smoothgrad
+from saljax.methods.modified_backprop.deconvnet import deconvnet
+from saljax.methods.modified_backprop.excitation_backprop import (
+    contrastive_excitation_backprop,
+    excitation_backprop,
+)
+from saljax.methods.modified_backprop.guided_backprop import guided_backprop
+from saljax.methods.modified_backprop.lrp import lrp
 from saljax.methods.perturbation.glas import glas, rglas
 
 METHODS = {
     "glas": glas,
     "rglas": rglas,
+    "gradient": gradient,
+    "input_x_gradient": input_x_gradient,
+    "smoothgrad": smoothgrad,
+    "integrated_gradients": integrated_gradients,
+    "grad_cam": grad_cam,
+    "grad_cam_plus_plus": grad_cam_plus_plus,
+    "guided_backprop": guided_backprop,
+    "deconvnet": deconvnet,
+    "excitation_backprop": excitation_backprop,
+    "contrastive_excitation_backprop": contrastive_excitation_backprop,
+    "lrp": lrp,
 }
 
+INSIDE = frozenset(
+    {
+        "gradient", "input_x_gradient", "smoothgrad", "integrated_gradients",
+        "grad_cam", "grad_cam_plus_plus",
+        "guided_backprop", "deconvnet", "excitation_backprop", "contrastive_excitation_backprop",
+        "lrp",
+    }
+)  # fmt: skip
+"""Methods that look inside the classifier: they explain its logits and not its probabilities, as
+their papers do, and answer one class at a time."""
+
+_EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
 _GLAS = "Salient Explanation for Fine-grained Classification (submitted to ICLR 2020)"
 
 PAPERS = {
     "glas": _GLAS,
     "rglas": _GLAS,
+    "gradient": "Deep Inside Convolutional Networks (ICLR workshop 2014)",
+    "input_x_gradient": "Not Just a Black Box (2016)",
+    "smoothgrad": "SmoothGrad: Removing Noise by Adding Noise (2017)",
+    "integrated_gradients": "Axiomatic Attribution for Deep Networks (ICML 2017)",
+    "grad_cam": "Grad-CAM: Visual Explanations from Deep Networks (ICCV 2017)",
+    "grad_cam_plus_plus": "Grad-CAM++: Improved Visual Explanations (WACV 2018)",
+    "guided_backprop": "Striving for Simplicity: The All Convolutional Net (ICLR workshop 2015)",
+    "deconvnet": "Visualizing and Understanding Convolutional Networks (ECCV 2014)",
+    "excitation_backprop": _EXCITATION,
+    "contrastive_excitation_backprop": _EXCITATION,
+    "lrp": "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
 }

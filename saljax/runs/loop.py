@@ -51,6 +51,8 @@ def explain_all(
     *,
     batch_size: int,
     key: jax.Array | None = None,
+    explained: ScoreFn | None = None,
+    one_class: bool = False,
 ) -> Iterator[Explained]:
     """Explain images of one shape as they come, a batch at a time.
 
@@ -65,6 +67,8 @@ def explain_all(
         choose_targets: scores (K,) -> (T,) class indices to explain, T the same for all images.
         batch_size: images in one call of `explain`.
         key: for random methods.
+        explained: what the methods explain where it is not `score_fn`, such as its logits.
+        one_class: the methods answer one class at a time: a call for each target.
 
     Yields:
         One `Explained` an image, in order.
@@ -78,13 +82,16 @@ def explain_all(
         stack = devices.shard(jnp.asarray(np.stack(pixels)))
         scores = np.asarray(_wait(score(score_fn, stack)))
         targets = np.stack([choose_targets(row) for row in scores]).astype(np.int32)
-        # methods that answer one class only know targets of shape (N,)
-        asked = targets[:, 0] if targets.shape[1] == 1 else targets
-        maps = [explain(method, score_fn, stack, asked, key=key, ids=ids) for method in methods]
-        per_image = np.stack([np.asarray(_wait(m)) for m in maps], axis=1)
-        per_image = per_image.reshape(
-            batch_size, len(methods), targets.shape[1], *stack.shape[1:-1]
-        )
+        separate = one_class or targets.shape[1] == 1
+        asked = list(targets.T) if separate else [targets]
+        maps = [
+            [explain(method, explained or score_fn, stack, t, key=key, ids=ids) for t in asked]
+            for method in methods
+        ]
+        per_method = [np.stack([np.asarray(_wait(m)) for m in row], axis=1) for row in maps]
+        per_image = np.stack(per_method, axis=1)
+        if not separate:
+            per_image = per_image[:, :, 0]
         for row, name in enumerate(names):
             yield Explained(name, scores[row], targets[row], per_image[row])
 

@@ -54,6 +54,19 @@ def test_several_methods_and_targets_are_the_first_axes():
     np.testing.assert_allclose(result.saliency[1, 1], expected, rtol=1e-4)
 
 
+def test_methods_that_answer_one_class_are_called_once_a_target():
+    logits = Partial(lambda images: 4 * images.mean((1, 2)) ** 2)
+    found = explain_all(
+        [saljax.gradient, saljax.input_x_gradient], SCORE_FN, images(2),
+        lambda row: np.array([2, 0]), batch_size=2, explained=logits, one_class=True,
+    )  # fmt: skip
+    for result, (_, image) in zip(found, images(2), strict=True):
+        assert result.saliency.shape == (2, 2, 6, 6)
+        np.testing.assert_allclose(result.scores, SCORE_FN(image[None])[0], rtol=1e-5)
+        expected = saljax.input_x_gradient(logits, jnp.asarray(image), 0)
+        np.testing.assert_allclose(result.saliency[1, 1], expected, rtol=1e-4)
+
+
 def random_map(score_fn, image, target, *, key):
     return jax.random.uniform(key, image.shape[:-1])
 
