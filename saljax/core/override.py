@@ -24,10 +24,10 @@ LINEAR = (
 apart as "product" and "quotient"; their own derivative is never a surprise."""
 
 _MOVES = {
-    "reshape", "transpose", "squeeze", "expand_dims", "broadcast_in_dim", "concatenate", "pad",
+    "reshape", "transpose", "squeeze", "broadcast_in_dim", "concatenate", "pad",
     "slice", "split", "rev", "dynamic_slice", "gather", "convert_element_type",
     "reduce_precision", "copy", "copy_p", "optimization_barrier", "stop_gradient",
-    "min", "max", "reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min",
+    "min", "max", "select", "reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min",
 }  # fmt: skip
 """Operations that move values or choose among them: what arrives is sent back where it was from."""
 
@@ -41,8 +41,9 @@ class Operation:
 
     Attributes:
         kind: the name of JAX's primitive, or "relu" for max(x, 0) however it was written (its one
-            input is x), "maximum" for max(x, c), "product" and "quotient" where more than one
-            factor depends on the image (a gate, attention), "tap:<name>" for a tag.
+            input is x), "min" for min(x, c) as in a ReLU6, "maximum" and "minimum" for all others,
+            "product" and "quotient" where more than one factor depends on the image (a gate,
+            attention), "select" for a fixed choice, "tap:<name>" for a tag.
         dependent: for each input, whether it depends on the image.
         shape: of the (first) output.
     """
@@ -247,9 +248,14 @@ def _kind(eqn, marks, dependent):
     name = eqn.primitive.name
     if _is_tap(eqn):
         return eqn.params["name"]
-    if name == "max" and sum(dependent) == 1:
+    one = sum(dependent) == 1
+    if name == "max":
         lowest = any(isinstance(a, Literal) and np.all(np.isneginf(a.val)) for a in eqn.invars)
-        return "relu" if _ZERO in marks else "max" if lowest else "maximum"
+        return "relu" if one and _ZERO in marks else "max" if one and lowest else "maximum"
+    if name == "min":
+        return "min" if one and _ZERO not in marks else "minimum"
+    if name == "select_n" and not dependent[0]:
+        return "select"
     if name in ("mul", "dot_general", "conv_general_dilated") and sum(dependent) == 2:
         return "product"
     return "quotient" if name == "div" and dependent[1] else name

@@ -61,3 +61,15 @@ def test_at_a_layer(cnn):
 def test_never_in_silence_the_plain_gradient(cnn, score, kind):
     with pytest.raises(ValueError, match=kind):
         saljax.guided_backprop(score, cnn.image, 1)
+
+
+def test_sharded_images_give_the_same_maps(cnn):
+    images = jnp.stack([cnn.image, 1 - cnn.image] * 4)
+    targets = [0, 1, 2, 0, 1, 2, 0, 1]
+    mesh = jax.make_mesh((8,), ("data",))
+    sharding = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("data"))
+    spread = jax.device_put(images, sharding)
+    alone = saljax.explain(saljax.guided_backprop, cnn.score_fn, images, targets)
+    together = saljax.explain(saljax.guided_backprop, cnn.score_fn, spread, targets)
+    assert len(together.sharding.device_set) == 8
+    np.testing.assert_allclose(np.asarray(together), alone, rtol=1e-5, atol=1e-6)

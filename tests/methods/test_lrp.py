@@ -61,6 +61,21 @@ def test_lrp_0_is_gradient_times_input_and_conserves_without_biases(weights):
     np.testing.assert_allclose(saliency.sum(), score_fn(IMAGE[None])[0, 1], rtol=1e-4)
 
 
+def test_a_relu6_that_cuts_hands_on_all_it_has(weights):
+    first, last = weights[0], jnp.abs(weights[4][:, :2])
+
+    def network(w, images):
+        x = saljax.tag(images, "pixels").reshape(len(images), -1)
+        return jax.nn.relu6(20 * jax.nn.relu6(20 * x @ w[0]) @ w[1]) @ w[2]
+
+    score_fn = Partial(network, [first, jnp.abs(weights[2]), last])
+    score = score_fn(IMAGE[None])[0, 1]
+    np.testing.assert_allclose(score, 6 * last[:, 1].sum(), rtol=1e-5)  # all are cut
+    for method, total in [(saljax.lrp, score), (saljax.excitation_backprop, 1.0)]:
+        settings = {"epsilon": 0.0} if method is saljax.lrp else {"layer": "pixels"}
+        np.testing.assert_allclose(method(score_fn, IMAGE, 1, **settings).sum(), total, rtol=1e-4)
+
+
 def test_epsilon_damps_and_layers_can_be_read(cnn):
     at_block = saljax.lrp(cnn.score_fn, cnn.image, 1, epsilon=0.0, layer="block", resize=False)
     np.testing.assert_allclose(at_block.sum(), cnn.score_fn(cnn.image[None])[0, 1], rtol=1e-4)

@@ -40,9 +40,28 @@ def relevance(epsilon: float) -> Rules:
     """LRP-epsilon as a modified gradient m, the relevance of an activation x being x * m.
 
     At z_j = sum_i x_i w_ij + b_j, R_i = sum_j x_i w_ij / (z_j + epsilon) R_j is a gradient that a
-    rectifier shrinks by z / (z + epsilon); z > 0 wherever anything is sent back.
+    rectifier shrinks by z / (z + epsilon); z > 0 wherever anything is sent back. Where min(z, c)
+    cuts, it hands on all it has: m min(z, c) / z.
     """
-    return {"relu": rectifier(lambda z, m: jnp.where(z > 0, m * z / (z + epsilon), 0))}
+    relu = rectifier(lambda z, m: jnp.where(z > 0, m * z / (z + epsilon), 0))
+
+    @jax.custom_vjp
+    def ceiling(x, c):
+        return jnp.minimum(x, c)
+
+    def kept(saved, m):
+        x, out = saved
+        return m * jnp.where(x == 0, 1, out / jnp.where(x == 0, 1, x)), None
+
+    ceiling.defvjp(lambda x, c: (jnp.minimum(x, c), (x, jnp.minimum(x, c))), kept)
+
+    def rule(operation, *inputs):
+        if operation.kind == "relu":
+            return relu(operation, *inputs)
+        x, c = inputs if operation.dependent[0] else inputs[::-1]
+        return ceiling(x, c)
+
+    return {("relu", "min"): rule}
 
 
 def excitation(contrast_at: int | None = None) -> Rules:
@@ -65,7 +84,7 @@ def excitation(contrast_at: int | None = None) -> Rules:
         passed += operation.kind in WEIGHTED
         return _winners(operation, contrast)(*inputs)
 
-    return {(*LINEAR, "relu"): rule}
+    return {(*LINEAR, "relu", "min"): rule}
 
 
 def _winners(operation: Operation, contrast: bool):
@@ -78,7 +97,7 @@ def _winners(operation: Operation, contrast: bool):
 
     def backward(inputs, signal):
         if sum(operation.dependent) == 1 and operation.kind not in WEIGHTED + _SUMS:
-            sent = [signal for _ in inputs]  # a bias or the scale of a batch norm
+            sent = [signal for _ in inputs]  # a bias, a batch norm's scale, a ReLU6's ceiling
         else:
             sent = _shares(operation, inputs, signal, 1)
             if contrast:
