@@ -71,11 +71,8 @@ def images_for(name):
     return seeded_images((2, *SHAPES.get(name, SHAPE), 3))
 
 
-def torchvision_model(name, tensors):
-    """Return torchvision's model with these weights, for inference; every key must fit.
-
-    Auxiliary heads are there, with torch's random weights.
-    """
+def import_torchvision():
+    """Return the module torchvision; ImportError where it, or torch, is not installed."""
     import torch  # pyright: ignore[reportMissingImports]
 
     library = torch.library.Library("torchvision", "FRAGMENT")
@@ -85,6 +82,17 @@ def torchvision_model(name, tensors):
         if not torch._C._dispatch_has_kernel(f"torchvision::{operator}"):
             library.define(f"{operator}(Tensor dets, Tensor scores, float threshold) -> Tensor")
     import torchvision  # pyright: ignore[reportMissingImports]
+
+    return torchvision
+
+
+def torchvision_model(name, tensors):
+    """Return torchvision's model with these weights, for inference; every key must fit.
+
+    Auxiliary heads are there, with torch's random weights.
+    """
+    torchvision = import_torchvision()
+    import torch  # pyright: ignore[reportMissingImports]
 
     options = {}
     if name in DROPPED:  # published weights go with this transformation

@@ -1,5 +1,7 @@
 """Layers that the classifiers share, of features (N, height, width, channels)."""
 
+import functools
+import operator
 from collections.abc import Callable
 
 import jax
@@ -53,7 +55,7 @@ class Conv(nnx.Module):
         stride: of both axes.
         padding: zeros on either side of both axes, or "SAME" as TensorFlow pads, which at stride 2
             is one-sided. None: half the kernel, so that stride 1 keeps the size.
-        groups: 1, or `inputs` for a kernel a channel.
+        depthwise: a kernel of its own for each channel; as many go out as come in.
         bias: whether something is added to each output.
         rngs: where the random initial kernel comes from.
     """
@@ -66,16 +68,16 @@ class Conv(nnx.Module):
         stride: int = 1,
         *,
         padding: int | str | None = None,
-        groups: int = 1,
+        depthwise: bool = False,
         bias: bool = False,
         rngs: nnx.Rngs,
     ):
         height, width = (size, size) if isinstance(size, int) else size
         init = jax.nn.initializers.he_normal()
-        shape = (height, width, inputs // groups, outputs)
+        shape = (height, width, 1 if depthwise else inputs, outputs)
         self.kernel = nnx.Param(init(rngs.params(), shape, jnp.float32))
         self.bias = nnx.Param(jnp.zeros(outputs, jnp.float32)) if bias else nnx.data(None)
-        self.stride, self.groups = stride, groups
+        self.stride, self.depthwise = stride, depthwise
         if padding is None:
             self.padding = ((height // 2, height // 2), (width // 2, width // 2))
         else:
@@ -84,21 +86,43 @@ class Conv(nnx.Module):
     def __call__(self, x: Features) -> Features:
         """Map (N, h, w, inputs) to (N, new h, new w, outputs)."""
         kernel, stride = self.kernel[...], self.stride
-        if kernel.shape[:2] == (1, 1) and self.groups == 1:
+        if self.depthwise:
+            y = _depthwise(x, kernel, stride, self.padding)
+        elif kernel.shape[:2] == (1, 1):
             # A matrix product over channels: on CPU faster than XLA's convolution.
             if stride > 1:
                 x = jax.lax.slice(x, (0, 0, 0, 0), x.shape, (1, stride, stride, 1))
             y = jnp.einsum("nhwi,io->nhwo", x, kernel[0, 0])
         else:
+            layout = ("NHWC", "HWIO", "NHWC")
             y = jax.lax.conv_general_dilated(
-                x,
-                kernel,
-                (stride, stride),
-                self.padding,
-                dimension_numbers=("NHWC", "HWIO", "NHWC"),
-                feature_group_count=self.groups,
+                x, kernel, (stride, stride), self.padding, dimension_numbers=layout
             )
         return y if self.bias is None else y + self.bias[...][None, None, None]
+
+
+def _depthwise(x: Features, kernel: Float[Array, "..."], stride: int, padding) -> Features:
+    """Convolve each channel with its own kernel (h, w, 1, channels).
+
+    A sum of shifted products: on CPU four times as fast as XLA's convolution of as many groups as
+    channels, and three times backward (MobileNetV2, 16 images). Excitation backprop sees single
+    products here and no weights of a unit; it wants activations >= 0, which MobileNetV2 lacks.
+    """
+    height, width = kernel.shape[:2]
+    if isinstance(padding, str):
+        padding = jax.lax.padtype_to_pads(x.shape[1:3], (height, width), (stride, stride), padding)
+    x = jax.lax.pad(x, 0.0, ((0, 0, 0), *((low, high, 0) for low, high in padding), (0, 0, 0)))
+    batch, rows, columns, channels = x.shape
+    down, right = (rows - height) // stride * stride + 1, (columns - width) // stride * stride + 1
+    shifted = [
+        jax.lax.slice(
+            x, (0, i, j, 0), (batch, i + down, j + right, channels), (1, stride, stride, 1)
+        )
+        * kernel[i, j, 0][None, None, None]
+        for i in range(height)
+        for j in range(width)
+    ]
+    return functools.reduce(operator.add, shifted)
 
 
 def batch_norm(channels: int, epsilon: float = 1e-5, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
@@ -123,7 +147,7 @@ class ConvNorm(nnx.Module):
         size: of the kernel.
         stride: of both axes.
         padding: as of `Conv`.
-        groups: as of `Conv`.
+        depthwise: as of `Conv`.
         epsilon: added to the variance.
         folded: the batch norm is part of the convolution already, which has a bias then.
         activation: what comes last; None: nothing.
@@ -138,14 +162,21 @@ class ConvNorm(nnx.Module):
         stride: int = 1,
         *,
         padding: int | str | None = None,
-        groups: int = 1,
+        depthwise: bool = False,
         epsilon: float = 1e-5,
         folded: bool = False,
         activation: Callable[[Features], Features] | None = jax.nn.relu,
         rngs: nnx.Rngs,
     ):
         self.conv = Conv(
-            inputs, outputs, size, stride, padding=padding, groups=groups, bias=folded, rngs=rngs
+            inputs,
+            outputs,
+            size,
+            stride,
+            padding=padding,
+            depthwise=depthwise,
+            bias=folded,
+            rngs=rngs,
         )
         self.bn = Identity() if folded else batch_norm(outputs, epsilon, rngs=rngs)
         self.activation = activation

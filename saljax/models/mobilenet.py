@@ -54,7 +54,7 @@ class Block(nnx.Module):
         wide = inputs * expansion
         if expansion > 1:
             self.expand = conv(inputs, wide, 1)
-        self.depthwise = conv(wide, wide, 3, stride, groups=wide)
+        self.depthwise = conv(wide, wide, 3, stride, depthwise=True)
         self.project = conv(wide, outputs, 1, activation=None)
         self.expanded, self.shortcut = expansion > 1, stride == 1 and inputs == outputs
 

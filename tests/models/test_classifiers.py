@@ -136,7 +136,7 @@ KINDS = {
     "googlenet": LINEAR | {"mul", "max", "reduce_window_max", "concatenate", "reduce_sum"},
     "inception_v3": LINEAR
     | {"mul", "max", "reduce_window_max", "reduce_window_sum", "concatenate", "reduce_sum"},
-    "mobilenet_v2": LINEAR | {"mul", "max", "min", "reduce_sum"},
+    "mobilenet_v2": LINEAR | {"mul", "max", "min", "reduce_sum", "slice", "pad"},
 }
 
 
@@ -279,3 +279,22 @@ def test_real_bird_network_names_real_birds():
     score_fn = models.load(about.name, REAL / "weights" / "mobilenet_v2_birds.safetensors")
     right = np.asarray(forward(score_fn, images)).argmax(axis=1) == list(birds.values())
     assert right.sum() >= 8  # of ten; the network's accuracy is 89 %
+
+
+@pytest.mark.parametrize("padding", [None, "SAME", 0])
+@pytest.mark.parametrize(("stride", "size"), [(1, 3), (2, 3), (2, 5)])
+def test_depthwise_is_a_grouped_convolution(stride, size, padding):
+    conv = layers.Conv(
+        4, 4, size, stride, padding=padding, depthwise=True, bias=True, rngs=nnx.Rngs(0)
+    )
+    x = jax.random.normal(jax.random.key(1), (2, 8, 11, 4))
+    pads = {None: [(size // 2,) * 2] * 2, "SAME": "SAME", 0: "VALID"}[padding]
+    expected = jax.lax.conv_general_dilated(
+        x,
+        conv.kernel[...],
+        (stride, stride),
+        pads,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        feature_group_count=4,
+    )
+    np.testing.assert_allclose(conv(x), expected, rtol=1e-4, atol=1e-5)

@@ -3,9 +3,11 @@
 import hashlib
 import http.server
 import re
+import runpy
 import socket
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from saljax.models import published
 from saljax.models.from_torchvision import source_shapes
 from saljax.models.published import PUBLISHED, Published, fetch
 
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CONTENT = np.random.default_rng(0).bytes(700_000)  # more than one chunk
 
 
@@ -172,8 +175,7 @@ def test_names_of_published_weights():
 
 def test_live_urls_are_torchvisions():
     pytest.importorskip("torch")
-    import torchvision
-
+    torchvision = runpy.run_path(EXPERIMENTS / "torchvision_logits.py")["import_torchvision"]()
     for name, versions in PUBLISHED.items():
         theirs = torchvision.models.get_model_weights(name).__members__
         ours = {version.upper(): source.url for version, source in versions.items()}
