@@ -89,7 +89,7 @@ def explain(
     import jax
 
     from saljax.data.folders import UnreadableImage
-    from saljax.methods.table import INSIDE, METHODS
+    from saljax.methods.table import AT_A_LAYER, INSIDE, METHODS
     from saljax.report import grids
     from saljax.runs import inputs, records, store, targets
     from saljax.runs.hyperparameters import coarse_to_fine, in_effect
@@ -103,10 +103,12 @@ def explain(
         _say(f"{path}: {problem}")
 
     with _mistakes():
+        about = saljax.models.info(model)
+        if method in AT_A_LAYER:
+            hyperparameters["layer"] = hyperparameters["layer"] or about.layer
         plain = partial(METHODS[method], **hyperparameters)
         configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
         store.check_writable(out)
-        about = saljax.models.info(model)
         if weights is None and not about.bundled:
             raise ValueError(f"{model} comes without weights; name a file of them with --weights")
         logits = saljax.models.load(model, weights)

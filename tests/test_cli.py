@@ -157,7 +157,7 @@ def test_a_layers_own_size_and_what_a_classifier_does_not_have(tmp_path, capsys,
     source, out = save(tmp_path / "a.png"), tmp_path / "out"
     explain = ["explain", source, "--model", "tiny", "--out", str(out), "--method"]
     refused(capsys, [*explain, "guided_backprop"], "relu", "matched nothing")
-    refused(capsys, [*explain, "grad_cam"], "tags no activation", "saljax.tag")
+    refused(capsys, [*explain, "grad_cam"], "got 'none'", "saljax.tag")  # the layer of "tiny"
     monkeypatch.setattr(models, "load", lambda name, weights=None: Partial(tagged))
     refused(capsys, [*explain, "grad_cam", "--layer", "large"], "large", "small")
     assert cli.main([*explain, "grad_cam", "--layer", "small", "--no-resize"]) == 0

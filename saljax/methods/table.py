@@ -41,6 +41,16 @@ INSIDE = frozenset(
 """Methods that look inside the classifier: they explain its logits and not its probabilities, as
 their papers do, and answer one class at a time."""
 
+AT_A_LAYER = frozenset(
+    {
+        "grad_cam",
+        "grad_cam_plus_plus",
+        "excitation_backprop",
+        "contrastive_excitation_backprop",
+    }
+)
+"""Methods whose map is that of a layer; the command line takes the one the model names."""
+
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
 _GLAS = "Salient Explanation for Fine-grained Classification (submitted to ICLR 2020)"
 
