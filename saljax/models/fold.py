@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import jax.numpy as jnp
+import numpy as np
 
 Model = TypeVar("Model")
 
@@ -61,7 +62,11 @@ def fold_batch_norm(model: Model) -> Model:
 
 
 def _fold(conv: Any, norm: Any) -> None:
-    gain = norm.scale[...] / jnp.sqrt(norm.var[...] + norm.epsilon)
-    before = -norm.mean[...] if conv.bias is None else conv.bias[...] - norm.mean[...]
-    conv.kernel = type(conv.kernel)(conv.kernel[...] * gain[None, None, None])
-    conv.bias = type(conv.kernel)(before * gain + norm.bias[...])
+    # In numpy: two hundred small arrays would be as many programs for JAX to compile.
+    scale, shift, mean, var, kernel = (
+        np.asarray(leaf[...]) for leaf in (norm.scale, norm.bias, norm.mean, norm.var, conv.kernel)
+    )
+    gain = scale / np.sqrt(var + np.float32(norm.epsilon))
+    bias = np.zeros_like(mean) if conv.bias is None else np.asarray(conv.bias[...])
+    conv.kernel = type(conv.kernel)(jnp.asarray(kernel * gain))
+    conv.bias = type(conv.kernel)(jnp.asarray((bias - mean) * gain + shift))
