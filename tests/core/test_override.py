@@ -1,6 +1,8 @@
 """The mechanism; what methods do with it is tested beside them."""
 
 import functools
+import inspect
+import textwrap
 
 import jax
 import jax.numpy as jnp
@@ -84,6 +86,18 @@ def test_under_jit_vmap_and_checkpoint_with_weights_as_arguments():
     halved = saljax.override(Partial(network, jax.tree.map(lambda w: w / 2, WEIGHTS)), DOUBLE)
     np.testing.assert_allclose(counted(halved, IMAGES), TWICE / 4, rtol=1e-5)
     assert len(traces) == 1, "other weights are the same program"
+
+
+def test_the_example_of_the_docstring():
+    example = inspect.getdoc(saljax.override).partition("half strength:")[2].partition("Nothing")[0]
+    names = {"jax": jax, "jnp": jnp, "saljax": saljax, "image": IMAGES[0], "target": 1}
+    names["score_fn"] = Partial(network, WEIGHTS)
+    exec(textwrap.dedent(example), names)
+    hidden = IMAGES[0] @ WEIGHTS["in"]
+    assert (hidden < 0).any()
+    expected = WEIGHTS["in"] @ (jnp.where(hidden > 0, 1, 0.5) * WEIGHTS["out"][:, 1])
+    found = saljax.gradient(names["kind"], IMAGES[0], 1, reduce=None)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 class NnxNetwork(nnx.Module):
