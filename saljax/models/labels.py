@@ -22,6 +22,44 @@ def imagenet() -> tuple[str, ...]:
     return tuple(line.split(" ", 2)[2] for line in text.splitlines())
 
 
+@functools.cache
+def places365() -> tuple[str, ...]:
+    """Return the 365 class names of Places365, in the order of its published classifiers.
+
+    What follows a stroke in the index stands in parentheses: `atrium/public` is `atrium (public)`.
+
+    Source: the public class index as tensorflow-datasets 4.9.10 ships it (Apache 2.0),
+    `categories_places365.txt`.
+    """
+    return read(Path(str(resources.files("saljax") / "assets" / "places365_classes.txt")))
+
+
+def of_weights(
+    number: int, usual: Sequence[str], weights: str | os.PathLike | None = None
+) -> tuple[str, ...]:
+    """Return names for the logits of a classifier with given weights.
+
+    Args:
+        number: of logits.
+        usual: the names that the classifier has with its usual weights.
+        weights: the file of weights; names may lie beside it.
+
+    Returns:
+        Those beside the weights, or the usual ones, or those of Places365, whichever are as many
+        as the logits; else their indices.
+
+    Raises:
+        ValueError: the names beside the weights are not as many as the logits.
+    """
+    given = None if weights is None else beside(weights)
+    if given is not None and len(given) != number:
+        raise ValueError(f"{weights}: {number} logits, but {len(given)} class names beside it")
+    indices = tuple(str(index) for index in range(number))
+    return given or next(
+        names for names in (tuple(usual), places365(), indices) if len(names) == number
+    )
+
+
 def read(path: str | os.PathLike) -> tuple[str, ...]:
     """Read class names from a text file.
 

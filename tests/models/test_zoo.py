@@ -150,6 +150,27 @@ def test_find_class_that_is_not_there(text, says):
     assert "\n" not in str(caught.value)
 
 
+def test_places365_names():
+    places = labels.places365()
+    assert len(set(places)) == 365 == len(places)
+    known = {0: "airfield", 1: "airplane cabin", 363: "youth hostel", 364: "zen garden"}
+    assert {index: places[index] for index in known} == known
+    for index in range(365):
+        assert labels.find_class(places[index], places) == index
+    assert labels.find_class("atrium", places) == places.index("atrium (public)")
+
+
+def test_names_of_the_logits(tmp_path):
+    usual, weights = ("one", "two"), tmp_path / "w.safetensors"
+    assert labels.of_weights(2, usual) == labels.of_weights(2, usual, weights) == usual
+    assert labels.of_weights(365, usual) == labels.places365()
+    assert labels.of_weights(3, usual) == ("0", "1", "2")
+    (tmp_path / "w.labels.txt").write_text("a\nb\n")
+    assert labels.of_weights(2, usual, weights) == ("a", "b")
+    with pytest.raises(ValueError, match=r"w\.safetensors: 3 logits, but 2 class names beside it"):
+        labels.of_weights(3, usual, weights)
+
+
 def test_class_names_beside_the_weights(tmp_path):
     names = tmp_path / "birds.labels.txt"
     assert labels.beside(tmp_path / "birds.safetensors") is None
