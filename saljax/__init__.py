@@ -28,8 +28,8 @@ from saljax.methods.modified_backprop.excitation_backprop import (
 from saljax.methods.modified_backprop.guided_backprop import guided_backprop as guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp as lrp
 from saljax.methods.perturbation.glas import glas as glas
-from saljax.methods.perturbation.glas import glas_regions as glas_regions
-from saljax.methods.perturbation.glas import rglas as rglas
+from saljax.methods.perturbation.glas_regions import glas_regions as glas_regions
+from saljax.methods.perturbation.rglas import rglas as rglas
 from saljax.ops.gaussians import gaussian_mask as gaussian_mask
 from saljax.ops.perturb import perturb as perturb
 

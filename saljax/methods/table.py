@@ -12,7 +12,8 @@ from saljax.methods.modified_backprop.excitation_backprop import (
 )
 from saljax.methods.modified_backprop.guided_backprop import guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp
-from saljax.methods.perturbation.glas import glas, rglas
+from saljax.methods.perturbation.glas import glas
+from saljax.methods.perturbation.rglas import rglas
 
 METHODS = {
     "glas": glas,

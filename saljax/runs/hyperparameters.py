@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import docstring_parser
 
+from saljax.methods.table import METHODS
+
 REQUIRED = inspect.Parameter.empty
 SIMPLE = (bool, int, float, str)
 
@@ -104,8 +106,8 @@ def _described(method: Callable, name: str) -> str:
     elsewhere = re.match(r"see `(\w+)`\W*", text)
     if not elsewhere:
         return text
-    neighbor = vars(sys.modules[method.__module__])[elsewhere[1]]
-    return " ".join([_described(neighbor, name), text[elsewhere.end() :]]).strip()
+    neighbors = {**METHODS, **vars(sys.modules[method.__module__])}
+    return " ".join([_described(neighbors[elsewhere[1]], name), text[elsewhere.end() :]]).strip()
 
 
 def _kind(hint: Any, default: Any) -> tuple[type | None, tuple[str, ...]]:
