@@ -20,6 +20,8 @@ Saliency = Float[Array, "..."]
 ScoreFn = Callable[[Images], Scores]
 Baseline = Num[Array, "..."] | float | Callable[[Image], Num[Array, "..."]]
 """The image of no evidence: anything that broadcasts to the image, or a function of the image."""
+Reduction = Callable[[Float[Array, "*spatial channels"]], Float[Array, "*spatial"]]
+"""What is made of the channels of a signed map; `saljax.ops.maps` has some."""
 Method = Callable[..., Saliency]
 """A pure function of one image, `method(score_fn, image, target, *, hyperparameters) -> saliency`.
 Hyperparameters are keywords with the paper's defaults; a random method also takes `key`."""

@@ -1,15 +1,10 @@
 """The gradient, alone and times the image."""
 
-from collections.abc import Callable
-
 import jax
-from jaxtyping import Array, Float
 
 from saljax.core import scores
-from saljax.core.types import Image, Images, Saliency, ScoreFn, Target
+from saljax.core.types import Image, Images, Reduction, Saliency, ScoreFn, Target
 from saljax.ops import maps
-
-Reduction = Callable[[Float[Array, "*spatial channels"]], Float[Array, "*spatial"]]
 
 
 def gradient(

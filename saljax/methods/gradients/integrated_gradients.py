@@ -3,8 +3,8 @@
 import jax.numpy as jnp
 
 from saljax.core import checks, chunks
-from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
-from saljax.methods.gradients.gradient import Reduction, gradients
+from saljax.core.types import Baseline, Image, Reduction, Saliency, ScoreFn, Target
+from saljax.methods.gradients.gradient import gradients
 from saljax.ops import maps, perturb
 
 

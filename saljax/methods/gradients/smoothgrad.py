@@ -4,8 +4,8 @@ import jax
 from jaxtyping import Array, Key, UInt
 
 from saljax.core import checks, chunks
-from saljax.core.types import Image, Saliency, ScoreFn, Target
-from saljax.methods.gradients.gradient import Reduction, gradients
+from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
+from saljax.methods.gradients.gradient import gradients
 from saljax.ops import maps
 
 

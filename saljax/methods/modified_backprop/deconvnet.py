@@ -1,6 +1,6 @@
 """Deconvnet."""
 
-from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
 
@@ -11,7 +11,7 @@ def deconvnet(
     target: Target,
     *,
     layer: str | None = None,
-    reduce: rules.Reduction | None = maps.max_abs,
+    reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
 ) -> Saliency:
     """Gradient with a ReLU on the way back in place of each ReLU's derivative.

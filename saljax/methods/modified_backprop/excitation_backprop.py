@@ -3,7 +3,7 @@
 import jax
 
 from saljax.core import override, taps
-from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
 
@@ -14,7 +14,7 @@ def excitation_backprop(
     target: Target,
     *,
     layer: str | None = None,
-    reduce: rules.Reduction | None = maps.total,
+    reduce: Reduction | None = maps.total,
     resize: bool = True,
 ) -> Saliency:
     """Probability that a winner-take-all walk from the target down arrives at each place.
@@ -24,7 +24,8 @@ def excitation_backprop(
     from P = 1 at the target. Where nothing excites, nothing is sent. Biases are left out, batch
     normalization and ReLUs hand on what they get, max pooling hands it to its winner, averages and
     the sum of a skip connection share by value. P sums to 1 at any layer that lies on every way to
-    the scores, if something excites everywhere.
+    the scores, if something excites everywhere. What an operation with weights reads must be >= 0,
+    as it is behind a ReLU: not below the linear bottlenecks of a MobileNetV2.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
@@ -59,7 +60,7 @@ def contrastive_excitation_backprop(
     *,
     layer: str | None = None,
     contrast_layer: str | None = None,
-    reduce: rules.Reduction | None = maps.total,
+    reduce: Reduction | None = maps.total,
     resize: bool = True,
 ) -> Saliency:
     """Excitation backprop of the target minus that of its dual, the classifier with weights -W.

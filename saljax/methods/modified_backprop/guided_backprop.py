@@ -1,6 +1,6 @@
 """Guided backpropagation."""
 
-from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
 
@@ -11,7 +11,7 @@ def guided_backprop(
     target: Target,
     *,
     layer: str | None = None,
-    reduce: rules.Reduction | None = maps.max_abs,
+    reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
 ) -> Saliency:
     """Gradient that only passes a ReLU where both its input and the gradient are positive.

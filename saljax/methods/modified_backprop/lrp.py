@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 
 from saljax.core import checks
-from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
 
@@ -15,7 +15,7 @@ def lrp(
     *,
     epsilon: float = 0.01,
     layer: str | None = None,
-    reduce: rules.Reduction | None = maps.total,
+    reduce: Reduction | None = maps.total,
     resize: bool = True,
 ) -> Saliency:
     """Share a score among the inputs of each layer in proportion to what they contribute.

@@ -11,11 +11,10 @@ from jaxtyping import Array, Float
 
 from saljax.core import scores, taps
 from saljax.core.override import LINEAR, Operation, Rule, Rules
-from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.ops import images
 
 Activation = Float[Array, "..."]
-Reduction = Callable[[Float[Array, "*spatial channels"]], Float[Array, "*spatial"]]
 
 WEIGHTED = ("conv_general_dilated", "dot_general")
 _SUMS = ("reduce_sum", "reduce_window_sum", "cumsum")
