@@ -38,7 +38,10 @@ def cli() -> None:
 @click.option("--method", default="glas", show_default=True, help="See `saljax methods`.")
 @click.option("--model", default="birdlets", show_default=True, help="See `saljax models`.")
 @click.option(
-    "--weights", metavar="FILE", type=click.Path(path_type=Path), help="Weights of the model."
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Weights of the model: a file, or the name of published ones, fetched once.",
 )
 @click.option(
     "--target",
@@ -111,9 +114,10 @@ def explain(
         store.check_writable(out)
         if weights is None and not about.bundled:
             raise ValueError(f"{model} comes without weights; name a file of them with --weights")
+        weights = weights and saljax.models.weights_file(model, weights, _fetching)
         logits = saljax.models.load(model, weights)
         score_fn = saljax.scores.probabilities(logits)
-        labels = _labels(score_fn, about)
+        labels = _labels(score_fn, about, weights)
         choose = targets.chooser(wanted, labels)
 
     paths = inputs.find(images, complain)
@@ -277,10 +281,19 @@ def _list(rows: Iterable[tuple[str, str]]) -> None:
     click.echo(formatter.getvalue(), nl=False)
 
 
-def _labels(score_fn: Any, about: Any) -> Sequence[str]:
-    """Names of the classes; their indices where the weights have other classes than the model."""
+def _fetching(there: int, total: int) -> None:
+    """Say how much of a download is there, on one line of a terminal."""
+    if sys.stderr.isatty():
+        end = "\n" if there >= total else "\r"
+        click.echo(f"fetching weights: {there >> 20} of {total >> 20} MiB{end}", nl=False, err=True)
+
+
+def _labels(score_fn: Any, about: Any, weights: Path | None) -> Sequence[str]:
+    """Names of the classes, as many as the weights have."""
     import jax
+
+    from saljax.models.labels import of_weights
 
     image = jax.ShapeDtypeStruct((1, *about.input_shape), "float32")
     number = jax.eval_shape(score_fn, image).shape[-1]
-    return about.labels if len(about.labels) == number else [str(i) for i in range(number)]
+    return of_weights(number, about.labels, weights)

@@ -52,6 +52,7 @@ def tiny_zoo(monkeypatch):
     monkeypatch.setattr(models, "info", info)
     monkeypatch.setattr(models, "load", load)
     monkeypatch.setattr(models, "names", lambda: tuple(known))
+    monkeypatch.setattr(models, "weights_file", lambda name, weights, progress: weights)
 
 
 def save(path, color=(1.0, 0.0, 0.0), size=(20, 24), **options):
