@@ -281,11 +281,12 @@ def _list(rows: Iterable[tuple[str, str]]) -> None:
     click.echo(formatter.getvalue(), nl=False)
 
 
-def _fetching(there: int, total: int) -> None:
+def _fetching(there: int, total: int | None) -> None:
     """Say how much of a download is there, on one line of a terminal."""
     if sys.stderr.isatty():
-        end = "\n" if there >= total else "\r"
-        click.echo(f"fetching weights: {there >> 20} of {total >> 20} MiB{end}", nl=False, err=True)
+        of_all = "" if total is None else f" of {total >> 20}"
+        end = "\n" if there == total else "\r"
+        click.echo(f"fetching weights: {there >> 20}{of_all} MiB{end}", nl=False, err=True)
 
 
 def _labels(score_fn: Any, about: Any, weights: Path | None) -> Sequence[str]:

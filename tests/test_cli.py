@@ -404,3 +404,17 @@ def test_the_command_starts_light():
     modules = set(imported.stdout.split())
     assert "click" in modules
     assert not modules & {"flax", "matplotlib", "PIL", "rich", "docstring_parser", "safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("there", "total", "said"),
+    [
+        (3 << 20, 9 << 20, "fetching weights: 3 of 9 MiB\r"),
+        (9 << 20, 9 << 20, "fetching weights: 9 of 9 MiB\n"),
+        (3 << 20, None, "fetching weights: 3 MiB\r"),  # the server does not say how much there is
+    ],
+)
+def test_a_download_says_how_far_it_is(capsys, monkeypatch, there, total, said):
+    monkeypatch.setattr(cli.sys.stderr, "isatty", lambda: True)
+    cli._fetching(there, total)
+    assert capsys.readouterr().err == said
