@@ -2,7 +2,6 @@
 
 import ast
 import pathlib
-import statistics
 import subprocess
 import sys
 
@@ -78,12 +77,13 @@ def test_import_brings_neither_flax_nor_matplotlib():
 
 
 def test_import_costs_little_more_than_jax():
-    """At most 1.2 times `import jax`; the two are measured in turn, so load disturbs both."""
+    """At most 1.2 times the CPU time of `import jax`, whatever else the machine is doing."""
     clock = (
-        "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+        "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
     )
-    run(clock.format("saljax"))
-    ratios = [
-        float(run(clock.format("saljax"))) / float(run(clock.format("jax"))) for _ in range(5)
-    ]
-    assert statistics.median(ratios) < 1.2
+    times: dict[str, list[float]] = {"jax": [], "saljax": []}
+    for _ in range(5):
+        for name, seconds in times.items():
+            seconds.append(float(run(clock.format(name))))
+    # What other work adds to a measurement is never negative, so the least is the nearest.
+    assert min(times["saljax"]) < 1.2 * min(times["jax"]), times
