@@ -92,7 +92,7 @@ def explain(
     import jax
 
     from saljax.data.folders import UnreadableImage
-    from saljax.methods.table import AT_A_LAYER, INSIDE, METHODS
+    from saljax.methods.table import AT_A_LAYER, LOGITS, METHODS, ONE_CLASS
     from saljax.report import grids
     from saljax.runs import inputs, records, store, targets
     from saljax.runs.hyperparameters import coarse_to_fine, in_effect
@@ -139,7 +139,7 @@ def explain(
     overview = []
     with _mistakes(), progress("explaining", len(named)) as advance:
         of_run = records.of_run(method, in_effect(plain, sigmas), model, weights, seed)
-        of_run["explains"] = "logits" if method in INSIDE else "probabilities"
+        of_run["explains"] = "logits" if method in LOGITS else "probabilities"
         for result in explain_all(
             configured,
             score_fn,
@@ -147,8 +147,8 @@ def explain(
             choose,
             batch_size=batch_size or (1 if len(named) == 1 else jax.device_count()),
             key=jax.random.key(seed),
-            explained=logits if method in INSIDE else score_fn,
-            one_class=method in INSIDE,
+            explained=logits if method in LOGITS else score_fn,
+            one_class=method in ONE_CLASS,
         ):
             advance()
             path, image = named[result.name], taken.pop(result.name)

@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ def explain(
     *,
     key: Key[Array, ""] | UInt[Array, "2"] | None = None,
     ids: Int[Array, " batch"] | np.ndarray | None = None,
-) -> Float[Array, "batch ..."]:
+) -> Any:
     """Explain many images with a method that explains one, as one compiled program.
 
     The program is compiled once for a method, its hyperparameters, the structure of `score_fn` and
@@ -55,7 +56,8 @@ def explain(
         ids: (N,) integers that name the images; 0..N-1 if not given.
 
     Returns:
-        Maps (N, *spatial), or (N, T, *spatial); larger is more important.
+        Maps (N, *spatial), or (N, T, *spatial); larger is more important. A method that was asked
+        for its details gives a record whose arrays all have the axis of images first.
 
     Raises:
         ValueError: `targets` or `ids` do not go with the images, or the images are integers. A

@@ -31,7 +31,7 @@ METHODS = {
     "lrp": lrp,
 }
 
-INSIDE = frozenset(
+_INSIDE = frozenset(
     {
         "gradient", "input_x_gradient", "smoothgrad", "integrated_gradients",
         "grad_cam", "grad_cam_plus_plus",
@@ -39,8 +39,13 @@ INSIDE = frozenset(
         "lrp",
     }
 )  # fmt: skip
-"""Methods that look inside the classifier: they explain its logits and not its probabilities, as
-their papers do, and answer one class at a time."""
+
+LOGITS = _INSIDE
+"""Methods that explain the classifier's logits, as their papers do; the others probabilities."""
+
+ONE_CLASS = _INSIDE
+"""Methods that answer one class at a time, since each class needs backward passes of its own; the
+others answer several from the same passes."""
 
 AT_A_LAYER = frozenset(
     {

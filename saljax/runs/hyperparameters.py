@@ -38,13 +38,15 @@ class Hyperparameter(NamedTuple):
 def hyperparameters(method: Callable) -> list[Hyperparameter]:
     """Keywords of a method that can be given as text, in the order of its signature.
 
-    Keywords that hold arrays or functions (keys, search points) are left out.
+    Keywords that hold arrays or functions (keys, search points) are left out, and `details`, which
+    changes what is returned.
     """
     hints = typing.get_type_hints(method)
     found = []
     for parameter in inspect.signature(method).parameters.values():
         kind, choices = _kind(hints.get(parameter.name), parameter.default)
-        if parameter.kind is parameter.KEYWORD_ONLY and kind is not None:
+        asked = parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "details"
+        if asked and kind is not None:
             text = _described(method, parameter.name)
             found.append(Hyperparameter(parameter.name, kind, parameter.default, choices, text))
     return found
