@@ -1,6 +1,7 @@
 """Blur and resize, for arrays with any number of spatial axes."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -44,14 +45,17 @@ def _blur_matrix(n: int, sigma: float) -> Float[Array, "n n"]:
     return matrix.at[rows, columns].add((weights / weights.sum())[None])
 
 
-def resize(x: Float[Array, "..."], shape: Sequence[int]) -> Float[Array, "..."]:
-    """Resize the leading axes linearly: pixel centers at halves, antialiased when shrinking.
+def resize(
+    x: Float[Array, "..."], shape: Sequence[int], method: Literal["linear", "nearest"] = "linear"
+) -> Float[Array, "..."]:
+    """Resize the leading axes: pixel centers at halves, linear is antialiased when shrinking.
 
     Args:
         x: (*spatial, ...), an image with channels or a map without.
         shape: new spatial shape, one length for each leading axis to resize.
+        method: "linear", or "nearest", which repeats each cell.
 
     Returns:
         (*shape, ...).
     """
-    return jax.image.resize(x, (*shape, *x.shape[len(shape) :]), "linear")
+    return jax.image.resize(x, (*shape, *x.shape[len(shape) :]), method)
