@@ -63,6 +63,7 @@ class Sample(NamedTuple):
         diagnostic_mask: (size, size) bool, where the diagnostic part covers at least half as much
             of the pixel as it does at its fullest.
         neutral: (3,) float32 RGB, the color that this bird's diagnostic part would have had.
+        background: one of `scenery.BACKGROUNDS`.
     """
 
     image: np.ndarray
@@ -72,6 +73,7 @@ class Sample(NamedTuple):
     part_masks: dict[str, np.ndarray]
     diagnostic_mask: np.ndarray
     neutral: np.ndarray
+    background: str
 
     @property
     def diagnostic_part(self) -> str:
@@ -179,7 +181,7 @@ def _draw(rng: np.random.Generator, size: int, labels: list[int], crowd: int) ->
     slots = _SLOTS[crowd]
     order = rng.permutation(len(slots))[: len(labels)]
     poses = [birds.random_pose(rng, slots[i], _SCALES[crowd]) for i in order]
-    image = scenery.background(rng, size)
+    background, image = scenery.background(rng, size)
     for pose in poses:
         left, right = (pose.scene(foot) for foot in pose.feet())
         image = scenery.perch(rng, image, (left, right), pose.scale)
@@ -193,7 +195,7 @@ def _draw(rng: np.random.Generator, size: int, labels: list[int], crowd: int) ->
         image, parts, neutral = _paint(rng, image, pose, label)
         painted.append((label, parts, neutral))
     image = np.clip(image, 0, 1).astype(np.float32)
-    return Scene(image, tuple(_truth(image, *one) for one in painted))
+    return Scene(image, tuple(_truth(image, background, *one) for one in painted))
 
 
 def _distance(pose: birds.Pose, points: np.ndarray) -> np.ndarray:
@@ -249,10 +251,13 @@ def _light(pose, p, outline, feathers, streaks) -> np.ndarray:
     return (0.93 + 0.22 * above) * (0.84 + 0.16 * depth) * (1 + np.float32(streaks) * texture)
 
 
-def _truth(image: np.ndarray, label: int, parts: dict[str, np.ndarray], neutral) -> Sample:
+def _truth(
+    image: np.ndarray, background: str, label: int, parts: dict[str, np.ndarray], neutral
+) -> Sample:
     covered = parts.pop("")
     bird = covered >= 0.5
     rows, columns = np.flatnonzero(bird.any(axis=1)), np.flatnonzero(bird.any(axis=0))
     box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
     part = parts[DIAGNOSTIC[SPECIES[label]][0]]
-    return Sample(image, label, box, bird, parts, part >= 0.5 * part.max(), neutral)
+    decides = part >= 0.5 * part.max()
+    return Sample(image, label, box, bird, parts, decides, neutral, background)

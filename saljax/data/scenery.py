@@ -7,11 +7,13 @@ import numpy as np
 
 from saljax.data import shapes
 
+BACKGROUNDS = ("sky", "leaves", "bark", "water")
+
 NUM_DISTRACTORS = 14
 """Places that are tried for berries, leaves and flowers; those too near a bird stay empty."""
 
 
-def background(rng: np.random.Generator, size: int) -> np.ndarray:
+def background(rng: np.random.Generator, size: int) -> tuple[str, np.ndarray]:
     """Draw a textured background.
 
     Args:
@@ -19,9 +21,9 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
         size: pixels a side.
 
     Returns:
-        (size, size, 3) float32.
+        Which of `BACKGROUNDS`, and (size, size, 3) float32.
     """
-    kind = rng.integers(4)
+    kind = BACKGROUNDS[rng.integers(len(BACKGROUNDS))]
     warm, bright, phase = rng.uniform(-1, 1, 3).astype(np.float32)
     coarse = shapes.lattice_noise(rng, size, (3, 3))[..., None]
     middle = shapes.lattice_noise(rng, size, (9, 9))[..., None]
@@ -31,17 +33,18 @@ def background(rng: np.random.Generator, size: int) -> np.ndarray:
     spots = rng.uniform(0, 1, (26, 6)).tolist()
     p = shapes.grid(size)
     down = p.imag[..., None]
-    if kind == 0:
-        return _mix(_sky(warm, down), 0.86 + 0.06 * warm, 0.45 * np.maximum(coarse + middle / 2, 0))
-    if kind == 1:
-        return _foliage(p, warm, bright, coarse, middle, fine, spots)
-    if kind == 2:
+    if kind == "sky":
+        clouds = 0.45 * np.maximum(coarse + middle / 2, 0)
+        return kind, _mix(_sky(warm, down), 0.86 + 0.06 * warm, clouds)
+    if kind == "leaves":
+        return kind, _foliage(p, warm, bright, coarse, middle, fine, spots)
+    if kind == "bark":
         color = np.array([0.40, 0.33, 0.27], np.float32) + 0.06 * bright
         furrows = np.abs(np.sin(9 * p.real[..., None] + phase + 1.2 * coarse + 1.5 * streaks))
-        return color * (0.62 + 0.35 * furrows + 0.18 * streaks + 0.12 * fine + 0.10 * middle)
+        return kind, color * (0.62 + 0.35 * furrows + 0.18 * streaks + 0.12 * fine + 0.10 * middle)
     color = np.array([0.42, 0.52, 0.58], np.float32) + 0.06 * bright
     waves = np.sin(40 * down**1.3 + 4 * coarse + 5 * ripples + phase)
-    return color * (0.80 + 0.25 * down) + 0.06 * waves + 0.10 * ripples + 0.03 * fine
+    return kind, color * (0.80 + 0.25 * down) + 0.06 * waves + 0.10 * ripples + 0.03 * fine
 
 
 def _sky(warm: np.float32, down: np.ndarray) -> np.ndarray:

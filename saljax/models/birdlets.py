@@ -36,16 +36,10 @@ class Conv(nnx.Module):
         return y + bias[None, None, None]
 
 
-class Birdlets(nnx.Module):
-    """Patches of 4 x 4 pixels, four blocks, and each feature's maximum over the picture.
+class Trunk(nnx.Module):
+    """Patches of 4 x 4 pixels, then four blocks.
 
-    Every layer looks at a neighborhood only, so pictures of any size go through; it was trained
-    on 96 x 96 and recognizes 64 x 64 to 128 x 128 as well, of 192 x 192 two thirds. The evidence
-    fills one or two of 144 places: features averaged over them had learned little after the four
-    epochs in which their maxima learned nearly everything.
-
-    Tagged activations: `stem`, `block1` (stride 4), `block2`, `block3`, `block4` (stride 8) and
-    `pool`. Our own design, for two slow cores.
+    Tagged activations: `stem`, `block1` (stride 4), `block2`, `block3`, `block4` (stride 8).
     """
 
     def __init__(self, *, rngs: nnx.Rngs):
@@ -54,6 +48,32 @@ class Birdlets(nnx.Module):
         self.block2 = Conv(32, 64, 3, 2, rngs=rngs)
         self.block3 = Conv(64, 64, 3, rngs=rngs)
         self.block4 = nnx.List([Conv(64, 64, 3, rngs=rngs), Conv(64, 128, 1, rngs=rngs)])
+
+    def features(
+        self, images: Float[Array, "batch height width 3"]
+    ) -> Float[Array, "batch new_height new_width 128"]:
+        """Return features >= 0 of RGB images in [0, 1]."""
+        x = tag(jax.nn.relu(self.stem(images * 4 - 2)), "stem")
+        x = tag(jax.nn.relu(self.block1(x)), "block1")
+        x = tag(jax.nn.relu(self.block2(x)), "block2")
+        x = tag(x + jax.nn.relu(self.block3(x)), "block3")
+        x = x + jax.nn.relu(self.block4[0](x))
+        return tag(jax.nn.relu(self.block4[1](x)), "block4")
+
+
+class Birdlets(Trunk):
+    """The trunk, and each feature's maximum over the picture.
+
+    Every layer looks at a neighborhood only, so pictures of any size go through; it was trained
+    on 96 x 96 and recognizes 64 x 64 to 128 x 128 as well, of 192 x 192 two thirds. The evidence
+    fills one or two of 144 places: features averaged over them had learned little after the four
+    epochs in which their maxima learned nearly everything.
+
+    Tagged activations: those of the trunk, and `pool`. Our own design, for two slow cores.
+    """
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        super().__init__(rngs=rngs)
         small = jax.nn.initializers.normal(0.005)
         self.head = nnx.Linear(128, NUM_SPECIES, kernel_init=small, rngs=rngs)
 
@@ -61,10 +81,4 @@ class Birdlets(nnx.Module):
         self, images: Float[Array, "batch height width 3"]
     ) -> Float[Array, "batch species"]:
         """Return logits (N, species) of RGB images in [0, 1]."""
-        x = tag(jax.nn.relu(self.stem(images * 4 - 2)), "stem")
-        x = tag(jax.nn.relu(self.block1(x)), "block1")
-        x = tag(jax.nn.relu(self.block2(x)), "block2")
-        x = tag(x + jax.nn.relu(self.block3(x)), "block3")
-        x = x + jax.nn.relu(self.block4[0](x))
-        x = tag(jax.nn.relu(self.block4[1](x)), "block4")
-        return self.head(tag(x.max(axis=(1, 2)), "pool"))
+        return self.head(tag(self.features(images).max(axis=(1, 2)), "pool"))

@@ -146,3 +146,14 @@ def test_batch_is_the_samples(samples):
     np.testing.assert_array_equal(images, [samples[4].image, samples[2].image])
     assert labels.tolist() == [samples[4].label, samples[2].label] and labels.dtype == np.int32
     assert birdlets.batch(5, [])[0].shape == (0, 96, 96, 3)
+
+
+def test_the_background_is_what_it_is_called(samples):
+    seen = {bird.background for bird in samples}
+    assert seen == {"sky", "leaves", "bark", "water"}
+    for bird in samples:
+        red, green, blue = np.median(bird.image[~bird.object_mask], axis=0)
+        bluish, bright = blue > red, (red + green + blue) / 3
+        found = "leaves" if green > max(red, blue) + 0.02 else "bark"
+        found = ("sky" if bright > 0.62 else "water") if bluish or bright > 0.62 else found
+        assert found == bird.background, (red, green, blue)
