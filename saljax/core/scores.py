@@ -46,13 +46,22 @@ def pick(scores: Scores, target: Target) -> Scores:
     Raises:
         ValueError: several classes were asked for; each needs a backward pass of its own.
     """
-    if jnp.ndim(target) != 0:
-        raise ValueError(
-            "`target` must be one class index for a method that looks inside the classifier; got "
-            f"shape {jnp.shape(target)}. Call it once a class, or jax.vmap it over targets."
-        )
+    one_class(target)
     exists = of_class(jnp.ones_like(scores), target).astype(scores.dtype)
     return jnp.zeros_like(scores).at[:, target].set(1) * exists[:, None]
+
+
+def one_class(target: Target) -> None:
+    """Refuse several classes where each needs backward passes of its own.
+
+    Raises:
+        ValueError: `target` is not one class index.
+    """
+    if jnp.ndim(target) != 0:
+        raise ValueError(
+            "`target` must be one class index for a method that differentiates the classifier; got "
+            f"shape {jnp.shape(target)}. Call it once a class, or jax.vmap it over targets."
+        )
 
 
 def as_pytree(score_fn: ScoreFn) -> ScoreFn:
