@@ -1,10 +1,8 @@
 """The command `saljax`."""
 
-import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,10 @@ try:
     import click
 
     from saljax import cli_options
+    from saljax.cli_console import INTERRUPTED, MISTAKE, fetching, mistakes, say
 except ImportError:
     raise SystemExit("saljax: the command needs its extra: pip install 'saljax[cli]'") from None
 
-MISTAKE, INTERRUPTED = 2, 130
 MOST_ROWS = 20
 """Most images, and most classes of an image, in one picture. Our choice."""
 
@@ -92,10 +90,10 @@ def explain(
     import jax
 
     from saljax.data.folders import UnreadableImage
-    from saljax.methods.table import AT_A_LAYER, LOGITS, METHODS, ONE_CLASS
+    from saljax.methods.table import LOGITS, ONE_CLASS
     from saljax.report import grids
-    from saljax.runs import inputs, records, store, targets
-    from saljax.runs.hyperparameters import coarse_to_fine, in_effect
+    from saljax.runs import classifier, inputs, records, store, targets
+    from saljax.runs.hyperparameters import coarse_to_fine, configure, in_effect
     from saljax.runs.loop import explain_all
     from saljax.runs.progress import progress
 
@@ -103,21 +101,14 @@ def explain(
 
     def complain(path: Path, problem: str) -> None:
         complaints.append(path)
-        _say(f"{path}: {problem}")
+        say(f"{path}: {problem}")
 
-    with _mistakes():
-        about = saljax.models.info(model)
-        if method in AT_A_LAYER:
-            hyperparameters["layer"] = hyperparameters["layer"] or about.layer
-        plain = partial(METHODS[method], **hyperparameters)
+    with mistakes():
+        plain = configure(method, hyperparameters, saljax.models.info(model).layer)
         configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
         store.check_writable(out)
-        if weights is None and not about.bundled:
-            raise ValueError(f"{model} comes without weights; name a file of them with --weights")
-        weights = weights and saljax.models.weights_file(model, weights, _fetching)
-        logits = saljax.models.load(model, weights)
+        about, weights, logits, labels = classifier.load(model, weights, fetching)
         score_fn = saljax.scores.probabilities(logits)
-        labels = _labels(score_fn, about, weights)
         choose = targets.chooser(wanted, labels)
 
     paths = inputs.find(images, complain)
@@ -137,7 +128,7 @@ def explain(
 
     detail, captions = f"{method}, {model}", [f"sigma {sigma:g}" for sigma in sigmas or ()]
     overview = []
-    with _mistakes(), progress("explaining", len(named)) as advance:
+    with mistakes(), progress("explaining", len(named)) as advance:
         of_run = records.of_run(method, in_effect(plain, sigmas), model, weights, seed)
         of_run["explains"] = "logits" if method in LOGITS else "probabilities"
         for result in explain_all(
@@ -181,7 +172,7 @@ def demo(out: Path) -> None:
     from saljax.runs import store
     from saljax.runs.progress import progress
 
-    with _mistakes(), progress("explaining", 3) as advance:
+    with mistakes(), progress("explaining", 3) as advance:
         store.check_writable(out)
         click.echo(f"{demo.ABOUT}\n")
         for name, says, picture in demo.pages():
@@ -209,7 +200,9 @@ def models() -> None:
 
     def line(about: Any) -> str:
         size = " x ".join(str(length) for length in about.input_shape)
-        weights = "bundled" if about.bundled else "give --weights"
+        weights = (
+            "bundled" if about.bundled else "--weights " + " or ".join(("FILE", *about.published))
+        )
         return f"{about.description}; input {size}; {len(about.labels)} classes; weights: {weights}"
 
     _list((name, line(saljax.models.info(name))) for name in saljax.models.names())
@@ -225,7 +218,7 @@ def convert(source: Path, target: Path, model: str) -> None:
     SOURCE has torchvision's names (.safetensors, or .pth with torch installed); TARGET is loaded
     by --weights.
     """
-    with _mistakes():
+    with mistakes():
         saljax.models.convert_file(source, target, model)
     click.echo(f"{target}: weights of {model}")
 
@@ -245,56 +238,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo(error.ctx.get_help())
         return 0
     except click.ClickException as error:
-        _say(error.format_message())
+        say(error.format_message())
         return MISTAKE
     except click.Abort:
-        _say("interrupted; what was written is whole and stays")
+        say("interrupted; what was written is whole and stays")
         if arguments is None:
             sys.stdout.flush()
             os._exit(INTERRUPTED)  # a normal exit would wait for the running program to end
         return INTERRUPTED
 
 
-@contextlib.contextmanager
-def _mistakes() -> Iterator[None]:
-    """Errors of the library about what it was given become one line."""
-    from jax.errors import JaxRuntimeError
-
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error) or type(error).__name__) from None
-    except JaxRuntimeError as error:
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        text = "not enough memory; lower --batch-size, or --chunk-size where the method has it"
-        raise click.ClickException(text) from None
-
-
-def _say(text: str) -> None:
-    click.echo(f"saljax: {' '.join(text.split())}", err=True)
-
-
 def _list(rows: Iterable[tuple[str, str]]) -> None:
     formatter = click.HelpFormatter(max_width=100)
     formatter.write_dl(list(rows))
     click.echo(formatter.getvalue(), nl=False)
-
-
-def _fetching(there: int, total: int | None) -> None:
-    """Say how much of a download is there, on one line of a terminal."""
-    if sys.stderr.isatty():
-        of_all = "" if total is None else f" of {total >> 20}"
-        end = "\n" if there == total else "\r"
-        click.echo(f"fetching weights: {there >> 20}{of_all} MiB{end}", nl=False, err=True)
-
-
-def _labels(score_fn: Any, about: Any, weights: Path | None) -> Sequence[str]:
-    """Names of the classes, as many as the weights have."""
-    import jax
-
-    from saljax.models.labels import of_weights
-
-    image = jax.ShapeDtypeStruct((1, *about.input_shape), "float32")
-    number = jax.eval_shape(score_fn, image).shape[-1]
-    return of_weights(number, about.labels, weights)

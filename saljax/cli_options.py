@@ -37,6 +37,21 @@ class OfMethod(click.Command):
                 formatter.write_dl([record for record in records if record])
 
 
+class FromText(click.ParamType):
+    """What the text of a hyperparameter says, such as several numbers separated by commas."""
+
+    def __init__(self, hyperparameter: Any):
+        self.hyperparameter = hyperparameter
+        self.name = hyperparameter.kind.__name__ + (",..." if hyperparameter.several else "")
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """`"0.05,0.1"` -> (0.05, 0.1)."""
+        try:
+            return self.hyperparameter.parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(f"{error}.")
+
+
 class Sigmas(click.ParamType):
     """Widths above zero, separated by commas."""
 
@@ -96,7 +111,7 @@ def _options(method: Callable) -> list[click.Option]:
         options.append(
             click.Option(
                 [f"{flag}/--no-{flag[2:]}" if h.kind is bool else flag, h.name],
-                type=click.Choice(h.choices) if h.choices else h.kind,
+                type=_type(h),
                 default=None if required else h.default,
                 required=required,
                 show_default=True,
@@ -104,3 +119,9 @@ def _options(method: Callable) -> list[click.Option]:
             )
         )
     return options
+
+
+def _type(h: Any) -> Any:
+    if h.several:
+        return FromText(h)
+    return click.Choice(h.choices) if h.choices else h.kind

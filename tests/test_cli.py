@@ -14,7 +14,7 @@ from jax.tree_util import Partial
 from PIL import Image
 
 import saljax
-from saljax import cli, models
+from saljax import cli, cli_console, models
 
 SIZE = 16
 QUICK = ["--grid", "3", "--model", "tiny"]
@@ -416,5 +416,5 @@ def test_the_command_starts_light():
 )
 def test_a_download_says_how_far_it_is(capsys, monkeypatch, there, total, said):
     monkeypatch.setattr(cli.sys.stderr, "isatty", lambda: True)
-    cli._fetching(there, total)
+    cli_console.fetching(there, total)
     assert capsys.readouterr().err == said

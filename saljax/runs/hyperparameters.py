@@ -6,19 +6,19 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import docstring_parser
 
-from saljax.methods.table import METHODS
+from saljax.methods.table import AT_A_LAYER, METHODS
 
 REQUIRED = inspect.Parameter.empty
 SIMPLE = (bool, int, float, str)
 
 
 class Hyperparameter(NamedTuple):
-    """A keyword of a method that a number or a word can set.
+    """A keyword of a method that numbers or words can set.
 
     Attributes:
         name: the keyword.
@@ -26,6 +26,8 @@ class Hyperparameter(NamedTuple):
         default: its default, or `REQUIRED` where it must be given.
         choices: the words allowed; empty where any value is.
         description: from the docstring.
+        one: it may be one value.
+        several: it may be a tuple of them.
     """
 
     name: str
@@ -33,23 +35,63 @@ class Hyperparameter(NamedTuple):
     default: Any
     choices: tuple[str, ...]
     description: str
+    one: bool = True
+    several: bool = False
+
+    def parse(self, text: str) -> Any:
+        """A value from text, several separated by commas; ValueError says what was expected."""
+        parts = [part.strip() for part in text.split(",")] if self.several else [text.strip()]
+        values = tuple(self._value(part) for part in parts)
+        return values[0] if self.one and len(values) == 1 else values
+
+    def _value(self, text: str) -> Any:
+        if self.choices and text not in self.choices:
+            raise ValueError(f"{text!r} is not one of {', '.join(self.choices)}")
+        if self.kind is bool and text.lower() not in ("true", "false"):
+            raise ValueError(f"{text!r} is not true or false")
+        try:
+            return text.lower() == "true" if self.kind is bool else self.kind(text)
+        except ValueError:
+            what = "a whole number" if self.kind is int else "a number"
+            many = ", or several separated by commas" if self.several else ""
+            raise ValueError(f"{text!r} is not {what}{many}") from None
 
 
 def hyperparameters(method: Callable) -> list[Hyperparameter]:
     """Keywords of a method that can be given as text, in the order of its signature.
 
-    Keywords that hold arrays or functions (keys, search points) are left out, and `details`, which
-    changes what is returned.
+    Keywords that hold arrays or functions (keys, search points, optimizers) are left out, and
+    `details`, which changes what is returned.
     """
     hints = typing.get_type_hints(method)
     found = []
     for parameter in inspect.signature(method).parameters.values():
-        kind, choices = _kind(hints.get(parameter.name), parameter.default)
         asked = parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "details"
-        if asked and kind is not None:
+        taken = _taken(hints.get(parameter.name), parameter.default) if asked else None
+        if taken is not None:
+            kind, choices, one, several = taken
             text = _described(method, parameter.name)
-            found.append(Hyperparameter(parameter.name, kind, parameter.default, choices, text))
+            found.append(
+                Hyperparameter(parameter.name, kind, parameter.default, choices, text, one, several)
+            )
     return found
+
+
+def configure(name: str, given: Mapping[str, Any], layer: str) -> functools.partial:
+    """A method with its hyperparameters.
+
+    Args:
+        name: in the table of methods.
+        given: hyperparameters that were asked for.
+        layer: of the classifier, for a method whose map is that of a layer, unless one was given.
+
+    Returns:
+        The method.
+    """
+    keywords = dict(given)
+    if name in AT_A_LAYER:
+        keywords["layer"] = keywords.get("layer") or layer
+    return functools.partial(METHODS[name], **keywords)
 
 
 def in_effect(method: functools.partial, sigmas: Sequence[float] | None = None) -> dict[str, Any]:
@@ -112,20 +154,25 @@ def _described(method: Callable, name: str) -> str:
     return " ".join([_described(neighbors[elsewhere[1]], name), text[elsewhere.end() :]]).strip()
 
 
-def _kind(hint: Any, default: Any) -> tuple[type | None, tuple[str, ...]]:
+def _taken(hint: Any, default: Any) -> tuple[type, tuple[str, ...], bool, bool] | None:
+    """Kind, choices, whether one value may be given, whether several; None where text cannot."""
     if typing.get_origin(hint) is typing.Literal:
-        return str, typing.get_args(hint)
+        return str, typing.get_args(hint), True, False
     is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     allowed = typing.get_args(hint) if is_union else (hint,)
-    for kind in (*allowed, type(default)):
-        if kind in SIMPLE:
-            return kind, ()
-    return None, ()
+    tuples = [typing.get_args(h) for h in allowed if typing.get_origin(h) is tuple]
+    kinds_inside = [kinds[0] for kinds in tuples if kinds[0] in SIMPLE]
+    alone = [kind for kind in (*allowed, type(default)) if kind in SIMPLE]
+    if not alone and not kinds_inside:
+        return None
+    return (alone or kinds_inside)[0], (), bool(alone), bool(kinds_inside)
 
 
 def _recorded(value: Any) -> Any:
     if value is None or isinstance(value, (*SIMPLE, list)):
         return value
+    if isinstance(value, tuple):
+        return [_recorded(part) for part in value]
     if hasattr(value, "tolist"):
         return value.tolist()
     return getattr(value, "__name__", repr(value))

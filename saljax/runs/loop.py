@@ -74,21 +74,20 @@ def explain_all(
         One `Explained` an image, in order.
     """
     images = iter(images)
+    score_fn, explained = devices.replicate((score_fn, explained or score_fn), batch_size)
     while batch := list(itertools.islice(images, batch_size)):
         names = [name for name, _ in batch]
         pixels = [image for _, image in batch]
-        pixels += [pixels[-1]] * (batch_size - len(batch))
-        ids = np.array([zlib.crc32(image.tobytes()) >> 1 for image in pixels], np.int32)
-        stack = devices.shard(jnp.asarray(np.stack(pixels)))
-        scores = np.asarray(_wait(score(score_fn, stack)))
+        stack, ids = together(pixels + [pixels[-1]] * (batch_size - len(batch)))
+        scores = np.asarray(wait(score(score_fn, stack)))
         targets = np.stack([choose_targets(row) for row in scores]).astype(np.int32)
         separate = one_class or targets.shape[1] == 1
         asked = list(targets.T) if separate else [targets]
         maps = [
-            [explain(method, explained or score_fn, stack, t, key=key, ids=ids) for t in asked]
+            [explain(method, explained, stack, t, key=key, ids=ids) for t in asked]
             for method in methods
         ]
-        per_method = [np.stack([np.asarray(_wait(m)) for m in row], axis=1) for row in maps]
+        per_method = [np.stack([np.asarray(wait(m)) for m in row], axis=1) for row in maps]
         per_image = np.stack(per_method, axis=1)
         if not separate:
             per_image = per_image[:, :, 0]
@@ -102,7 +101,20 @@ def score(score_fn: ScoreFn, images: Images) -> Scores:
     return score_fn(images)
 
 
-def _wait(array: Any) -> Any:
+def together(pixels: Sequence[np.ndarray]) -> tuple[jax.Array, np.ndarray]:
+    """A batch on all devices, and for each image a number that its pixels decide.
+
+    Args:
+        pixels: images of one shape.
+
+    Returns:
+        (N, *spatial, C), and ids (N,) for `explain`.
+    """
+    ids = np.array([zlib.crc32(image.tobytes()) >> 1 for image in pixels], np.int32)
+    return devices.shard(jnp.asarray(np.stack(pixels))), ids
+
+
+def wait(array: Any) -> Any:
     """Wait in Python, where Ctrl-C is heard, and not inside the runtime, where it is not."""
     while not array.is_ready():
         time.sleep(0.002)

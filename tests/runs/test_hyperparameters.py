@@ -3,10 +3,17 @@
 from functools import partial
 from typing import Literal
 
+import jax
 import pytest
 
 import saljax
-from saljax.runs.hyperparameters import REQUIRED, coarse_to_fine, hyperparameters, in_effect
+from saljax.runs.hyperparameters import (
+    REQUIRED,
+    coarse_to_fine,
+    configure,
+    hyperparameters,
+    in_effect,
+)
 
 
 def method(
@@ -22,6 +29,9 @@ def method(
     kind: Literal["a", "b"] = "a",
     flag: bool = False,
     points: list | None = None,
+    areas: tuple[float, ...] = (0.1, 0.2),
+    sizes: int | tuple[int, ...] = 7,
+    pair: tuple[jax.Array, ...] | None = None,
 ):
     """Explain.
 
@@ -38,6 +48,9 @@ def method(
         kind: which.
         flag: whether.
         points: where.
+        areas: how much.
+        sizes: how large.
+        pair: of arrays.
     """
 
 
@@ -54,12 +67,40 @@ def other(score_fn, image, target, *, count: int = 4):
 
 def test_read_from_the_signature():
     found = {h.name: h for h in hyperparameters(method)}
-    assert list(found) == ["layer", "count", "width", "baseline", "kind", "flag"]
-    assert [h.kind for h in found.values()] == [str, int, int, float, str, bool]
+    names = ["layer", "count", "width", "baseline", "kind", "flag", "areas", "sizes"]
+    assert list(found) == names
+    assert [h.kind for h in found.values()] == [str, int, int, float, str, bool, float, int]
     assert found["layer"].default is REQUIRED and found["width"].default is None
     assert found["kind"].choices == ("a", "b") and found["flag"].choices == ()
     assert found["layer"].description == "where to look."
     assert found["count"].description == "how often. twice."
+
+
+def test_values_from_text():
+    found = {h.name: h for h in hyperparameters(method)}
+    texts = {
+        "layer": "conv", "count": "4", "baseline": "1e-2", "kind": "b", "flag": "True",
+        "areas": "0.05", "sizes": "9",
+    }  # fmt: skip
+    values = {name: found[name].parse(text) for name, text in texts.items()}
+    assert values == {
+        "layer": "conv", "count": 4, "baseline": 0.01, "kind": "b", "flag": True,
+        "areas": (0.05,), "sizes": 9,
+    }  # fmt: skip
+    assert found["areas"].parse("0.05, 0.1") == (0.05, 0.1) and found["sizes"].parse("1,2") == (
+        1,
+        2,
+    )
+    wrong = {"count": "4.5", "baseline": "x", "kind": "c", "flag": "1", "areas": "0.1;0.2"}
+    for name, text in wrong.items():
+        with pytest.raises(ValueError, match=f"'{text}' is not"):
+            found[name].parse(text)
+
+
+def test_the_layer_is_the_classifiers_where_none_is_given():
+    assert configure("grad_cam", {"layer": None}, "conv").keywords == {"layer": "conv"}
+    assert configure("grad_cam", {"layer": "early"}, "conv").keywords == {"layer": "early"}
+    assert configure("glas", {"grid": 3}, "conv").keywords == {"grid": 3}
 
 
 def test_glas_can_be_set_from_the_command_line():

@@ -113,3 +113,13 @@ def test_shard_uses_all_devices_where_the_batch_divides():
     whole = devices.shard(jnp.zeros((2 * number, 3)))
     assert len(whole.sharding.device_set) == number
     assert devices.shard(jnp.zeros((number + 1, 3))).sharding.device_set == {jax.devices()[0]}
+
+
+def test_replicate_puts_weights_on_all_devices_once():
+    number = jax.device_count()
+    weights = jnp.arange(3.0)
+    both = devices.replicate((Partial(scores, weights), Partial(scores, weights), "a"), number)
+    first, second = both[0].args[0], both[1].args[0]
+    assert len(first.sharding.device_set) == number and first is second and both[2] == "a"
+    np.testing.assert_array_equal(first, weights)
+    assert devices.replicate(weights, number + 1) is weights
