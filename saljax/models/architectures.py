@@ -1,4 +1,4 @@
-"""The classifiers that take weights from elsewhere, and each as shapes alone."""
+"""The classifiers, and each as shapes alone."""
 
 import functools
 from collections.abc import Callable
@@ -8,6 +8,8 @@ from flax import nnx
 
 from saljax.models import resnet, squeezenet, vgg
 from saljax.models.alexnet import AlexNet
+from saljax.models.birdlets import Birdlets
+from saljax.models.glas3d import Glas3D
 from saljax.models.googlenet import GoogLeNet
 from saljax.models.inception import InceptionV3
 from saljax.models.mobilenet import MobileNetV2
@@ -27,17 +29,20 @@ BUILD: dict[str, Callable[..., nnx.Module]] = {
 }
 """Name -> constructor; all take `num_classes` and `rngs`, AlexNet and VGG `hidden` as well."""
 
+OWN: dict[str, Callable[..., nnx.Module]] = {"birdlets": Birdlets, "glas3d": Glas3D}
+"""Those that have no weights but ours; they take `num_classes` and `rngs`."""
+
 
 @functools.cache
 def abstract(name: str, **sizes: int) -> nnx.Module:
     """Return a classifier of shapes alone: nothing random is drawn for weights from a file.
 
     Args:
-        name: a key of `BUILD`.
+        name: a key of `BUILD` or of `OWN`.
         **sizes: `num_classes`, `hidden`, as its constructor takes them.
 
     Returns:
         The model, with `jax.ShapeDtypeStruct` for every parameter. One object is given to all who
         ask, since tracing a hundred layers takes a second: leave it as it is.
     """
-    return nnx.eval_shape(lambda: BUILD[name](rngs=nnx.Rngs(0), **sizes))
+    return nnx.eval_shape(lambda: (BUILD | OWN)[name](rngs=nnx.Rngs(0), **sizes))

@@ -72,10 +72,10 @@ class Birdlets(Trunk):
     Tagged activations: those of the trunk, and `pool`. Our own design, for two slow cores.
     """
 
-    def __init__(self, *, rngs: nnx.Rngs):
+    def __init__(self, num_classes: int = NUM_SPECIES, *, rngs: nnx.Rngs):
         super().__init__(rngs=rngs)
         small = jax.nn.initializers.normal(0.005)
-        self.head = nnx.Linear(128, NUM_SPECIES, kernel_init=small, rngs=rngs)
+        self.head = nnx.Linear(128, num_classes, kernel_init=small, rngs=rngs)
 
     def __call__(
         self, images: Float[Array, "batch height width 3"]

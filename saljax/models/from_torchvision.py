@@ -3,7 +3,7 @@
 import numpy as np
 
 from saljax.models.architectures import abstract
-from saljax.models.tables import DROPPED, TABLES
+from saljax.models.tables import DROPPED, HEADS, TABLES
 from saljax.models.weights import Tensors, mismatch, shapes
 
 
@@ -26,13 +26,12 @@ def sizes_of(tensors: Tensors, name: str) -> dict[str, int]:
 
     Args:
         tensors: under torchvision's names, or ours.
-        name: a key of `tables.TABLES`.
+        name: a key of `tables.HEADS`.
     """
-    rows, sizes = TABLES[name], {}
-    for row in rows:
-        size = {rows[-1].target: "num_classes", "fc6.bias": "hidden"}.get(row.target)
-        for key in (row.target, row.source):
-            if size and key in tensors:
+    sources, sizes = {row.target: row.source for row in TABLES.get(name, ())}, {}
+    for ours, size in {f"{HEADS[name]}.bias": "num_classes", "fc6.bias": "hidden"}.items():
+        for key in (ours, sources.get(ours)):
+            if key in tensors:
                 sizes[size] = tensors[key].size
     return sizes
 

@@ -15,7 +15,7 @@ DROPOUT_STD = 2.0
 
 
 class Glas3D(nnx.Module):
-    """Three times [3x3x3 convolution, 10 filters, ReLU, 2x2x2 max-pooling], then 32, 16 and 2.
+    """Three times [3x3x3 convolution, 10 filters, ReLU, 2x2x2 max-pooling], then 32, 16, classes.
 
     Gaussian dropout between the convolutions in training, SELU after the dense layers. Tagged
     activations: `block1`, `block2`, `block3` (after pooling), `fc1`, `fc2`.
@@ -23,19 +23,19 @@ class Glas3D(nnx.Module):
     Source: GLAS, appendix A. The input size and padding (the size is kept) are our choice.
     """
 
-    def __init__(self, *, rngs: nnx.Rngs):
+    def __init__(self, num_classes: int = 2, *, rngs: nnx.Rngs):
         init = jax.nn.initializers.he_normal()
         shapes = [(3, 3, 3, 1, 10), (3, 3, 3, 10, 10), (3, 3, 3, 10, 10)]
         self.kernels = nnx.List([nnx.Param(init(rngs.params(), s, jnp.float32)) for s in shapes])
         self.biases = nnx.List([nnx.Param(jnp.zeros(10, jnp.float32)) for _ in shapes])
         self.fc1 = nnx.Linear(10 * (SIZE // 8) ** 3, 32, rngs=rngs)
         self.fc2 = nnx.Linear(32, 16, rngs=rngs)
-        self.fc3 = nnx.Linear(16, 2, rngs=rngs)
+        self.fc3 = nnx.Linear(16, num_classes, rngs=rngs)
 
     def __call__(
         self, volumes: Float[Array, "batch 32 32 32 1"], key: Key[Array, ""] | None = None
-    ) -> Float[Array, "batch 2"]:
-        """Return logits (N, 2) of volumes in [0, 1]; with a key, as in training."""
+    ) -> Float[Array, "batch classes"]:
+        """Return logits (N, num_classes) of volumes in [0, 1]; with a key, as in training."""
         x = volumes * 4 - 2
         for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
             if key is not None and i:

@@ -185,6 +185,13 @@ def _auxiliary(convolutions: tuple[str, ...], linear: tuple[str, ...]) -> frozen
     return frozenset(row.source for row in rows)
 
 
+HEADS = {
+    **{name: rows[-1].target.removesuffix(".bias") for name, rows in TABLES.items()},
+    "birdlets": "head",
+    "glas3d": "fc3",
+}
+"""The layer of each classifier that gives the logits."""
+
 DROPPED = {
     "googlenet": _auxiliary(
         ("aux1.conv", "aux2.conv"), ("aux1.fc1", "aux1.fc2", "aux2.fc1", "aux2.fc2")

@@ -168,7 +168,7 @@ def load(
         weights: a file of weights, in our names or, for torchvision's classifiers, in its own:
             `.safetensors`, or with torch installed `.pth`. Or a name of published weights, one of
             `info(name).published`, which are downloaded once into the user's cache. None: the
-            bundled ones. The number of classes of torchvision's classifiers is read from the file.
+            bundled ones. The number of classes is read from the file.
         progress: called with the bytes there are and the bytes there will be (None if unknown),
             while downloading.
 
@@ -184,8 +184,6 @@ def load(
 
 
 def _fill(name: str, path: str | os.PathLike) -> Any:
-    from flax import nnx
-
     from saljax.models.architectures import BUILD, abstract
     from saljax.models.from_torchvision import convert, sizes_of
     from saljax.models.weights import assign, read
@@ -194,12 +192,7 @@ def _fill(name: str, path: str | os.PathLike) -> Any:
     try:
         if name in BUILD:
             tensors = convert(tensors, name)
-            return assign(abstract(name, **sizes_of(tensors, name)), tensors)
-        if name == "birdlets":
-            from saljax.models.birdlets import Birdlets as Network
-        else:
-            from saljax.models.glas3d import Glas3D as Network
-        return assign(nnx.eval_shape(lambda: Network(rngs=nnx.Rngs(0))), tensors)
+        return assign(abstract(name, **sizes_of(tensors, name)), tensors)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from None
 
