@@ -1,0 +1,77 @@
+"""The images of no evidence that the papers of the metrics put in place of pixels."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from saljax.core import checks
+from saljax.core.types import Image
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+
+
+def window_blur(image: Image, weights: Float[np.ndarray, " window"]) -> Image:
+    """Blur with a separable window, the edge pixels repeated outside.
+
+    Args:
+        image: (*spatial, C).
+        weights: an odd number of them; they are made to sum to 1.
+
+    Returns:
+        (*spatial, C).
+    """
+    offsets = jnp.arange(len(weights))[None] - len(weights) // 2
+    normalized = jnp.asarray(weights / weights.sum(), image.dtype)[None]
+    for axis, n in enumerate(image.shape[:-1]):
+        rows = jnp.arange(n)[:, None]
+        matrix = jnp.zeros((n, n), image.dtype)
+        matrix = matrix.at[rows, jnp.clip(rows + offsets, 0, n - 1)].add(normalized)
+        image = jnp.moveaxis(jnp.tensordot(matrix, image, (1, axis)), 0, axis)
+    return image
+
+
+def gaussian_window(sigma: float, kernel: int) -> Float[np.ndarray, " window"]:
+    """Values of a Gaussian at the `kernel` whole numbers around 0.
+
+    Raises:
+        ValueError: `sigma` is not above 0, or `kernel` is not an odd number above 0.
+    """
+    checks.positive(sigma=sigma, kernel=kernel)
+    if kernel % 2 == 0:
+        raise ValueError(f"`kernel` must be odd; got {kernel}.")
+    return np.exp(-((np.arange(kernel) - kernel // 2) ** 2) / (2 * sigma**2))
+
+
+def rise_blur(image: Image) -> Image:
+    """RISE's start of insertion: 11 x 11 pixels, sigma 5.
+
+    Its code makes the kernel by filtering a point in a window of 11 pixels with reflection at the
+    ends. This folds the Gaussian's tails back into the window: what comes out is nearly flat.
+
+    Args:
+        image: (*spatial, C).
+
+    Returns:
+        (*spatial, C).
+
+    Source: RISE's `evaluation.py`. There zeros, the mean color, stand outside the image.
+    """
+    offsets = np.arange(11)[None] - 5 + 11 * np.arange(-2, 3)[:, None]
+    folded = np.where(np.abs(offsets) <= 4 * 5, np.exp(-(offsets**2) / (2 * 5**2)), 0.0)
+    return window_blur(image, folded.sum(axis=0))
+
+
+def imagenet_mean(image: Image) -> Image:
+    """ImageNet's mean color: what 0 means after the usual preprocessing.
+
+    Raises:
+        ValueError: the image has not three channels.
+    """
+    if image.shape[-1] != 3:
+        raise ValueError(
+            f"ImageNet's mean color has three channels and this image {image.shape[-1]}; give a "
+            "`deletion_baseline` of its own."
+        )
+    return jnp.broadcast_to(
+        jnp.asarray(IMAGENET_MEAN, image.dtype).reshape((1,) * (image.ndim - 1) + (3,)), image.shape
+    )

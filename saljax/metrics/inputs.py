@@ -1,0 +1,61 @@
+"""One-line answers to arrays that do not go together."""
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Num
+
+from saljax.core.types import Image, Target
+from saljax.ops import boxes as box_ops
+
+
+def picture_map(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
+    """Return a map as float32.
+
+    Raises:
+        ValueError: it is not one map of a picture.
+    """
+    saliency = jnp.asarray(saliency, jnp.float32)
+    if saliency.ndim != 2:
+        raise ValueError(
+            f"`saliency` must be one map (H, W); got shape {saliency.shape}. For many, jax.vmap "
+            "the metric over them."
+        )
+    return saliency
+
+
+def map_of(
+    image: Image, saliency: Float[Array, "*spatial"], target: Target
+) -> Float[Array, "*spatial"]:
+    """Return a map as float32.
+
+    Raises:
+        ValueError: it is not the map of this image for one class.
+    """
+    saliency = jnp.asarray(saliency, jnp.float32)
+    if saliency.shape != image.shape[:-1]:
+        raise ValueError(
+            f"`saliency` must have the image's spatial shape, {image.shape[:-1]}; got "
+            f"{saliency.shape}."
+        )
+    if jnp.ndim(target) != 0:
+        raise ValueError(
+            f"`target` must be one class index, that of the map; got shape {jnp.shape(target)}."
+        )
+    return saliency
+
+
+def object_mask(
+    objects: Bool[Array, "height width"] | Num[Array, "boxes 4"], shape: tuple[int, ...]
+) -> Bool[Array, "height width"]:
+    """Pixels of the objects, which are a mask already or boxes.
+
+    Raises:
+        ValueError: they are neither.
+    """
+    objects = jnp.asarray(objects)
+    if objects.dtype != jnp.bool_:
+        return box_ops.inside_boxes(objects, shape)
+    if objects.shape != shape:
+        raise ValueError(
+            f"a mask of objects must have the map's shape, {shape}; got {objects.shape}."
+        )
+    return objects

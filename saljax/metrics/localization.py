@@ -1,0 +1,223 @@
+"""Boxes and regions from a map, against the boxes of the class."""
+
+from typing import Literal, NamedTuple, get_args
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Num
+
+from saljax.core import checks
+from saljax.metrics import inputs, ranking
+from saljax.ops import boxes as box_ops
+from saljax.ops import maps
+
+Rule = Literal["value", "energy", "mean"]
+Size = tuple[int, int] | Int[Array, "2"] | None
+
+
+def iou_curve(
+    saliency: Float[Array, "height width"],
+    boxes: Num[Array, "boxes 4"],
+    *,
+    thresholds: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9),
+) -> Float[Array, " thresholds"]:
+    """Overlap of the thresholded map with the boxes of the class, at several thresholds.
+
+    IoU(t) = |{S > t} and B| / |{S > t} or B|, S min-max normalized, B the union of the boxes.
+
+    Args:
+        saliency: S, (H, W).
+        boxes: (B, 4) as x1, y1, x2, y2 in pixels of the map, corners inside, rows of NaN ignored.
+        thresholds: T values in [0, 1).
+
+    Returns:
+        (T,) in [0, 1]; 0 where no box covers a pixel, NaN for a map with a NaN.
+
+    Raises:
+        ValueError: shapes that do not go together, or a negative threshold.
+
+    Source: S1, table 3. That regions of pixels are compared, and not their bounding boxes, is our
+    choice: the text asks "that the object regions are uniformly highlighted".
+    """
+    saliency = inputs.picture_map(saliency)
+    for threshold in thresholds:
+        checks.not_negative(thresholds=threshold)
+    truth = box_ops.inside_boxes(boxes, saliency.shape)[None]
+    above = maps.normalize(saliency)[None] > jnp.asarray(thresholds, jnp.float32)[:, None, None]
+    shared, either = ((x).sum((1, 2)).astype(jnp.float32) for x in (above & truth, above | truth))
+    return jnp.where(jnp.isnan(saliency).any(), jnp.nan, shared / jnp.maximum(either, 1.0))
+
+
+def localization_box(
+    saliency: Float[Array, "height width"],
+    *,
+    rule: Rule = "energy",
+    alpha: float | Float[Array, ""] = 0.9,
+    size: Size = None,
+) -> Float[Array, "4"]:
+    """Bounding box of the pixels that a threshold leaves.
+
+    What is left of h = max(S, 0):
+
+    - value: h - min h >= alpha (max h - min h)
+    - energy: pixels in descending order, up to the one before their sum reaches alpha sum(h)
+    - mean: h >= alpha mean(h)
+
+    and h > 0. The box of all of them is taken, without a choice of components, after resizing what
+    is left bilinearly to the size of the image; where nothing is left it is the whole image.
+
+    Args:
+        saliency: S, (H, W).
+        rule: "value", "energy" or "mean".
+        alpha: see the rules; at most 1 for value and energy.
+        size: (height, width) of the image that the box is meant for; the map's own if None. Its
+            values may be traced.
+
+    Returns:
+        (4,) x1, y1, x2, y2, whole numbers, corners inside.
+
+    Raises:
+        ValueError: not a map of a picture, no such rule, or a negative `alpha`.
+
+    Source: S2, section 5, and its official code. Ours: negative values count as zero, equal values
+    go in order of memory, the resizing is exact (the code rounds to bytes and rescales, which may
+    move a corner by a pixel), and coordinates start at 0.
+    """
+    saliency = inputs.picture_map(saliency)
+    checks.one_of(get_args(Rule), rule=rule)
+    checks.not_negative(alpha=alpha)
+    positive = jnp.maximum(saliency, 0.0)
+    kept = _kept(positive, rule, alpha) & (positive > 0)
+    old = saliency.shape
+    new = jnp.asarray(old if size is None else size, jnp.int32)
+    y1, y2 = _extent(kept.any(axis=1), old[0], new[0])
+    x1, x2 = _extent(kept.any(axis=0), old[1], new[1])
+    found = jnp.stack([x1, y1, x2, y2])
+    whole = jnp.stack([jnp.zeros_like(x1), jnp.zeros_like(y1), new[1] - 1, new[0] - 1])
+    return jnp.where(kept.any(), found, whole).astype(jnp.float32)
+
+
+def localization_error(
+    saliency: Float[Array, "height width"],
+    boxes: Num[Array, "boxes 4"],
+    *,
+    rule: Rule = "energy",
+    alpha: float | Float[Array, ""] = 0.9,
+    size: Size = None,
+) -> Bool[Array, ""]:
+    """Whether the map's box overlaps no box of the class by half: lower is better.
+
+    Args:
+        saliency: (H, W).
+        boxes: (B, 4) as x1, y1, x2, y2 in pixels of the image of `size`, corners inside, rows of
+            NaN ignored.
+        rule: see `localization_box`.
+        alpha: see `localization_box`; 0.9 was chosen for Meaningful Perturbation with energy, and
+            other methods need their own (`choose_alpha`).
+        size: see `localization_box`.
+
+    Returns:
+        True for an error: the best intersection over union is below 0.5. A map with a NaN errs.
+
+    Raises:
+        ValueError: see `localization_box`; or `boxes` are not (B, 4).
+
+    Source: S2, section 5 and table 1 (its "accuracy" in the text is this error rate), and its
+    official code.
+    """
+    box = localization_box(saliency, rule=rule, alpha=alpha, size=size)
+    best = box_ops.overlap(box, boxes).max(initial=0.0)
+    return (best < 0.5) | jnp.isnan(saliency).any()
+
+
+class AlphaChoice(NamedTuple):
+    """The threshold that errs least on held-out images.
+
+    Attributes:
+        alpha: the first of those with the fewest errors.
+        alphas: (A,), all that were tried.
+        errors: (A,), the share of images each of them errs on.
+    """
+
+    alpha: float
+    alphas: np.ndarray
+    errors: np.ndarray
+
+
+def choose_alpha(
+    saliency: Float[Array, "batch height width"],
+    boxes: Num[Array, "batch boxes 4"],
+    *,
+    rule: Rule = "energy",
+    alphas: tuple[float, ...] | None = None,
+    sizes: Int[Array, "batch 2"] | None = None,
+) -> AlphaChoice:
+    """Choose `alpha` of `localization_error` on held-out images; runs on the host.
+
+    Args:
+        saliency: (N, H, W), maps of a method on images that are not those of the evaluation.
+        boxes: (N, B, 4), padded with NaN.
+        rule: see `localization_box`.
+        alphas: those to try; None: 0 to 0.95 by 0.05 for value and energy, 0 to 10 by 0.5 for mean.
+        sizes: (N, 2), height and width of each image; the maps' own if None.
+
+    Returns:
+        An `AlphaChoice`.
+
+    Raises:
+        ValueError: see `localization_error`; or the arrays have different numbers of images.
+
+    Source: the grids are those of S2's official code, which takes 5000 images of the training set.
+    """
+    checks.one_of(get_args(Rule), rule=rule)
+    number, *shape = np.shape(saliency)
+    if sizes is None:
+        sizes = jnp.tile(jnp.asarray(shape, jnp.int32), (number, 1))
+    for name, array in [("boxes", boxes), ("sizes", sizes)]:
+        if len(array) != number:
+            raise ValueError(f"`{name}` must have one entry a map, {number}; got {len(array)}.")
+    grid = np.arange(21) / 2 if rule == "mean" else np.arange(20) / 20
+    tried = np.asarray(grid if alphas is None else alphas, np.float32)
+    errors = _errors(
+        jnp.asarray(saliency), jnp.asarray(boxes), sizes, jnp.asarray(tried), rule=rule
+    )
+    share = np.asarray(errors).mean(axis=0)
+    return AlphaChoice(float(tried[share.argmin()]), tried, share)
+
+
+@jax.jit(static_argnames="rule")
+def _errors(saliency, boxes, sizes, alphas, rule):
+    def one_image(image):
+        one, its_boxes, size = image
+        return jax.vmap(
+            lambda alpha: localization_error(one, its_boxes, rule=rule, alpha=alpha, size=size)
+        )(alphas)
+
+    return jax.lax.map(one_image, (saliency, boxes, sizes))
+
+
+def _kept(positive, rule, alpha):
+    if rule == "mean":
+        return positive >= alpha * positive.mean()
+    if rule == "value":
+        low, high = positive.min(), positive.max()
+        return positive - low >= alpha * (high - low)
+    ranks = ranking.ranks(positive)
+    descending = -jnp.sort(-positive.ravel())
+    # Rounding may let the running sum fall by a little; what has been reached stays reached.
+    reached = jax.lax.cummax(jnp.cumsum(descending))
+    return reached[ranks] < alpha * reached[-1]
+
+
+def _extent(occupied, old, new):
+    """First and last index of a row of `new` pixels that bilinear resizing of `old` ones reaches.
+
+    Pixel i has its center at (i + 1/2) old / new - 1/2 and takes from all within 1, or within
+    old / new where that is more. In integers, since many centers fall exactly on the end.
+    """
+    first, last = jnp.argmax(occupied), old - 1 - jnp.argmax(occupied[::-1])
+    reach = 2 * jnp.maximum(old, new)
+    low = ((2 * first + 1) * new - reach - old) // (2 * old) + 1
+    high = -((old - (2 * last + 1) * new - reach) // (2 * old)) - 1
+    return jnp.maximum(low, 0), jnp.minimum(high, new - 1)
