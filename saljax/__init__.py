@@ -27,6 +27,10 @@ from saljax.methods.modified_backprop.excitation_backprop import (
 )
 from saljax.methods.modified_backprop.guided_backprop import guided_backprop as guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp as lrp
+from saljax.methods.optimization.dynamic_masks import dynamic_masks as dynamic_masks
+from saljax.methods.optimization.hierarchical_dynamic_masks import (
+    hierarchical_dynamic_masks as hierarchical_dynamic_masks,
+)
 from saljax.methods.perturbation.glas import glas as glas
 from saljax.methods.perturbation.glas_regions import glas_regions as glas_regions
 from saljax.methods.perturbation.rglas import rglas as rglas

@@ -25,11 +25,16 @@ class Case:
     def parameters(self):
         return inspect.signature(self.method.func).parameters
 
-    def __call__(self, score_fn, image, target, seed=0, **hyperparameters):
+    def eager(self, score_fn, image, target, seed=0, **hyperparameters):
         """The map that `explain` gives the first of its images, from the method itself."""
         if "key" in self.parameters:
             hyperparameters["key"] = jax.random.fold_in(jax.random.key(seed), 0)
         return self.method(score_fn, image, target, **hyperparameters)
+
+    @functools.cached_property
+    def compiled(self):
+        """The same; classes, weights and seeds are arguments of one program."""
+        return jax.jit(self.eager, static_argnames="chunk_size")
 
 
 def inside(method, image=(9, 9, 3), traces=1, **hyperparameters):
@@ -57,6 +62,22 @@ CASES = {
     "excitation_backprop": inside(saljax.excitation_backprop, (16, 2), layer="hidden"),
     "contrastive_excitation_backprop": inside(
         saljax.contrastive_excitation_backprop, layer="hidden", traces=2
+    ),
+    "dynamic_masks": Case(
+        functools.partial(saljax.dynamic_masks, sizes=(2, 3), auxiliary=((4,),), num_steps=5),
+        traces=4,
+    ),
+    "hierarchical_dynamic_masks": Case(
+        functools.partial(
+            saljax.hierarchical_dynamic_masks,
+            sizes=(3,),
+            auxiliary=(),
+            num_stages=2,
+            num_steps=5,
+            num_weight_steps=5,
+        ),
+        image=(16, 2),
+        traces=4,
     ),
 }
 CLASSES = 4
@@ -126,24 +147,24 @@ def test_signature_and_docstring(case):
 
 
 def test_map_jit_vmap_and_batches(case, score_fn, images):
-    one = case(score_fn, images[0], 1)
+    one = case.eager(score_fn, images[0], 1)
     assert one.shape == case.image[:-1] and one.dtype == jnp.float32 and jnp.isfinite(one).all()
     assert float(one.max()) > float(one.min())
-    close(jax.jit(case)(score_fn, images[0], 1), one)
+    close(case.compiled(score_fn, images[0], 1), one)
     close(saljax.explain(case.method, score_fn, images, [1, 1, 1])[0], one)
 
 
 @cases_with("chunk_size")
 def test_chunk_size_is_memory_only(case, score_fn, images):
     close(
-        case(score_fn, images[0], 1, chunk_size=2),
-        case(score_fn, images[0], 1, chunk_size=64),
+        case.compiled(score_fn, images[0], 1, chunk_size=2),
+        case.compiled(score_fn, images[0], 1, chunk_size=64),
     )
 
 
 @cases_with("key")
 def test_other_keys_give_other_maps(case, score_fn, images):
-    one, same, other = (case(score_fn, images[0], 1, seed=seed) for seed in (0, 0, 1))
+    one, same, other = (case.compiled(score_fn, images[0], 1, seed=seed) for seed in (0, 0, 1))
     close(one, same)
     assert float(jnp.abs(one - other).max()) > 1e-4 * float(jnp.abs(one).max())
 
@@ -152,11 +173,11 @@ def test_permuting_classes_changes_nothing(case, score_fn, images):
     order = np.asarray([2, 0, 3, 1])
     *first, last = score_fn.args
     permuted = jax.tree_util.Partial(score_fn.func, *first, last[:, order])
-    close(case(permuted, images[0], 0), case(score_fn, images[0], 2))
+    close(case.compiled(permuted, images[0], 0), case.compiled(score_fn, images[0], 2))
 
 
 def test_a_class_that_does_not_exist_gives_nan(case, score_fn, images):
-    assert jnp.isnan(case(score_fn, images[0], CLASSES)).any()
+    assert jnp.isnan(case.compiled(score_fn, images[0], CLASSES)).any()
 
 
 def test_score_fn_is_traced_few_times(case, score_fn, images):
@@ -166,5 +187,5 @@ def test_score_fn_is_traced_few_times(case, score_fn, images):
         traces.append(1)
         return score_fn.func(*weights_and_images)
 
-    jax.jit(case)(jax.tree_util.Partial(counted, *score_fn.args), images[0], 1)
+    jax.jit(case.eager)(jax.tree_util.Partial(counted, *score_fn.args), images[0], 1)
     assert len(traces) == case.traces

@@ -49,14 +49,17 @@ def minimize(
             None takes all steps.
 
     Returns:
-        Parameters and losses.
+        Parameters and losses. Where a loss is NaN, as for a class that does not exist, the
+        parameters are too, although its derivative may be a number.
     """
 
     def step(number, parameters, memory):
         value, gradient = jax.value_and_grad(loss)(parameters, number)
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats and step counts
             updates, memory = optimizer.update(gradient, memory, parameters)
-        return project(optax.apply_updates(parameters, updates)), memory, value
+        parameters = project(optax.apply_updates(parameters, updates))
+        lost = jnp.isnan(value)
+        return jax.tree.map(lambda x: jnp.where(lost, jnp.nan, x), parameters), memory, value
 
     if tolerance is None:
 

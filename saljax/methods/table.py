@@ -12,6 +12,8 @@ from saljax.methods.modified_backprop.excitation_backprop import (
 )
 from saljax.methods.modified_backprop.guided_backprop import guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp
+from saljax.methods.optimization.dynamic_masks import dynamic_masks
+from saljax.methods.optimization.hierarchical_dynamic_masks import hierarchical_dynamic_masks
 from saljax.methods.perturbation.glas import glas
 from saljax.methods.perturbation.rglas import rglas
 
@@ -29,6 +31,8 @@ METHODS = {
     "excitation_backprop": excitation_backprop,
     "contrastive_excitation_backprop": contrastive_excitation_backprop,
     "lrp": lrp,
+    "dynamic_masks": dynamic_masks,
+    "hierarchical_dynamic_masks": hierarchical_dynamic_masks,
 }
 
 _INSIDE = frozenset(
@@ -43,7 +47,7 @@ _INSIDE = frozenset(
 LOGITS = _INSIDE
 """Methods that explain the classifier's logits, as their papers do; the others probabilities."""
 
-ONE_CLASS = _INSIDE
+ONE_CLASS = _INSIDE | {"dynamic_masks", "hierarchical_dynamic_masks"}
 """Methods that answer one class at a time, since each class needs backward passes of its own; the
 others answer several from the same passes."""
 
@@ -58,6 +62,7 @@ AT_A_LAYER = frozenset(
 """Methods whose map is that of a layer; the command line takes the one the model names."""
 
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
+_DYNAMIC = "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks (2023)"
 _GLAS = "Salient Explanation for Fine-grained Classification (submitted to ICLR 2020)"
 
 PAPERS = {
@@ -74,4 +79,6 @@ PAPERS = {
     "excitation_backprop": _EXCITATION,
     "contrastive_excitation_backprop": _EXCITATION,
     "lrp": "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
+    "dynamic_masks": _DYNAMIC,
+    "hierarchical_dynamic_masks": _DYNAMIC,
 }
