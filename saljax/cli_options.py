@@ -1,6 +1,5 @@
 """Options of the command line that are not written down but read from a method."""
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,12 @@ class OfMethod(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look for --method first: it decides which other options there are."""
         from saljax.methods.table import METHODS
+        from saljax.runs.hyperparameters import named
 
-        name = _peek(args, "--method") or "glas"
-        if name not in METHODS:
-            near = difflib.get_close_matches(name, METHODS, n=3) or METHODS
-            raise click.UsageError(f"no method is called {name!r}; there is {', '.join(near)}.")
+        try:
+            name = named(_peek(args, "--method") or "glas", METHODS, "method")
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
         ctx.meta["method"] = name
         ctx.meta["hyperparameters"] = _options(METHODS[name])
         return super().parse_args(ctx, args)

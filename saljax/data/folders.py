@@ -122,8 +122,8 @@ def prepare(image: Picture, resize: int, crop: int | None = None) -> Framed:
     if crop is None:
         return resample(image, (resize, resize))
     height, width = image.shape[:2]
-    rows, top = _resized_and_start(height, min(height, width), resize, crop)
-    columns, left = _resized_and_start(width, min(height, width), resize, crop)
+    rows, top = resized_and_start(height, min(height, width), resize, crop)
+    columns, left = resized_and_start(width, min(height, width), resize, crop)
     margin = 2
     first_row, last_row = max(top - margin, 0), min(top + crop + margin, rows)
     first_column, last_column = max(left - margin, 0), min(left + crop + margin, columns)
@@ -155,14 +155,30 @@ def seen(image: Picture, resize: int, crop: int | None = None) -> Framed:
     if crop is None:
         return image
     height, width = image.shape[:2]
-    rows, top = _resized_and_start(height, min(height, width), resize, crop)
-    columns, left = _resized_and_start(width, min(height, width), resize, crop)
+    rows, top = resized_and_start(height, min(height, width), resize, crop)
+    columns, left = resized_and_start(width, min(height, width), resize, crop)
 
     def pixels(start, length, resized):
         first = min(round(start * length / resized), length - 1)
         return slice(first, max(round((start + crop) * length / resized), first + 1))
 
     return image[pixels(top, height, rows), pixels(left, width, columns)]
+
+
+def resized_and_start(length: int, short: int, resize: int, crop: int) -> tuple[int, int]:
+    """One side of a picture in `prepare`.
+
+    Args:
+        length: of this side of the file, in pixels.
+        short: the shorter of the file's sides.
+        resize: as in `prepare`.
+        crop: as in `prepare`.
+
+    Returns:
+        Length of the side after resizing, and where the crop begins on it.
+    """
+    resized = resize * length // short
+    return resized, round((resized - crop) / 2)
 
 
 def resample(
@@ -201,11 +217,6 @@ def _rgb(picture: Image.Image) -> Picture:
     values = np.asarray(picture.convert("RGB"), np.float32)
     values /= np.float32(255)
     return values
-
-
-def _resized_and_start(length: int, short: int, resize: int, crop: int) -> tuple[int, int]:
-    resized = resize * length // short
-    return resized, round((resized - crop) / 2)
 
 
 def _first_line(error: Exception) -> str:

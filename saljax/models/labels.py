@@ -18,8 +18,18 @@ def imagenet() -> tuple[str, ...]:
 
     Source: the public class index, `assets/imagenet_classes.txt`: index, WordNet id, name.
     """
-    text = (resources.files("saljax") / "assets" / "imagenet_classes.txt").read_text("utf-8")
-    return tuple(line.split(" ", 2)[2] for line in text.splitlines())
+    return tuple(line.split(" ", 2)[2] for line in _imagenet_lines())
+
+
+@functools.cache
+def wordnet_ids() -> tuple[str, ...]:
+    """Return the WordNet ids of the classes of `imagenet`, such as n01440764."""
+    return tuple(line.split(" ", 2)[1] for line in _imagenet_lines())
+
+
+def _imagenet_lines() -> list[str]:
+    asset = resources.files("saljax") / "assets" / "imagenet_classes.txt"
+    return asset.read_text("utf-8").splitlines()
 
 
 @functools.cache
@@ -98,7 +108,8 @@ def find_class(text: str, labels: Sequence[str]) -> int:
 
     Args:
         text: its index in decimal, or its name; upper and lower case are the same, and so are
-            underscores and spaces. What stands in parentheses in a name may be left out.
+            underscores and spaces. What stands in parentheses in a name may be left out. For
+            ImageNet also its WordNet id.
         labels: the names of all classes, in order.
 
     Returns:
@@ -112,6 +123,8 @@ def find_class(text: str, labels: Sequence[str]) -> int:
         if 0 <= int(wanted) < len(labels):
             return int(wanted)
         raise ValueError(f"no class {wanted}: the classes are 0 to {len(labels) - 1}")
+    if wanted in wordnet_ids() and tuple(labels) == imagenet():
+        return wordnet_ids().index(wanted)
     plain = [_plain(label) for label in labels]
     found = [index for index, label in enumerate(plain) if label == wanted] or [
         index for index, label in enumerate(plain) if label.split(" (")[0] == wanted

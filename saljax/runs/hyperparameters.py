@@ -1,12 +1,13 @@
 """What can be set in a method, read from its signature and docstring."""
 
+import difflib
 import functools
 import inspect
 import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import docstring_parser
@@ -92,6 +93,15 @@ def configure(name: str, given: Mapping[str, Any], layer: str) -> functools.part
     if name in AT_A_LAYER:
         keywords["layer"] = keywords.get("layer") or layer
     return functools.partial(METHODS[name], **keywords)
+
+
+def named(name: str, known: Collection[str], what: str) -> str:
+    """The name itself; ValueError with near names if it is not known."""
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=3) or sorted(known)
+    there = f"there is {', '.join(near)}" if near else "there is none"
+    raise ValueError(f"no {what} is called {name!r}; {there}")
 
 
 def in_effect(method: functools.partial, sigmas: Sequence[float] | None = None) -> dict[str, Any]:

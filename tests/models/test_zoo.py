@@ -124,6 +124,8 @@ def test_imagenet_names():
         (" GIANT  panda", 388),
         ("carpenter's kit", 477),
         ("crane (bird)", 134),
+        ("n01440764", 0),
+        ("n02099601", 207),
     ],
 )
 def test_find_class(text, index):
