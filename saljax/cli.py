@@ -13,7 +13,7 @@ import saljax
 try:
     import click
 
-    from saljax import cli_options
+    from saljax import cli_options, cli_train
     from saljax.cli_console import INTERRUPTED, MISTAKE, fetching, mistakes, say
 except ImportError:
     raise SystemExit("saljax: the command needs its extra: pip install 'saljax[cli]'") from None
@@ -221,6 +221,9 @@ def convert(source: Path, target: Path, model: str) -> None:
     with mistakes():
         saljax.models.convert_file(source, target, model)
     click.echo(f"{target}: weights of {model}")
+
+
+cli.add_command(cli_train.train)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Pictures from files and folders, framed the way a classifier was trained to see them."""
 
+import io
 import warnings
 import zipfile
 from pathlib import Path
@@ -35,7 +36,7 @@ def list_images(folder: Path) -> list[Path]:
     return found
 
 
-def read_image(path: Path | str) -> Picture:
+def read_image(path: Path | str | io.BytesIO) -> Picture:
     """Read a picture as RGB in [0, 1].
 
     Grayscale gets three equal channels, 16-bit values are scaled by 65535, CMYK is converted,
@@ -43,7 +44,7 @@ def read_image(path: Path | str) -> Picture:
     EXIF orientation is applied, and of an animation the first frame is taken.
 
     Args:
-        path: any file that Pillow reads.
+        path: any file that Pillow reads, or what is in it.
 
     Returns:
         (H, W, 3) float32 in [0, 1].

@@ -126,8 +126,10 @@ def _depthwise(x: Features, kernel: Float[Array, "..."], stride: int, padding) -
 
 
 def batch_norm(channels: int, epsilon: float = 1e-5, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
-    """Return a batch norm that uses the stored statistics."""
-    return nnx.BatchNorm(channels, use_running_average=True, epsilon=epsilon, rngs=rngs)
+    """Return a batch norm that uses the stored statistics; in training, torch's momentum of 0.1."""
+    return nnx.BatchNorm(
+        channels, use_running_average=True, momentum=0.9, epsilon=epsilon, rngs=rngs
+    )
 
 
 class Identity(nnx.Module):
