@@ -33,7 +33,14 @@ from saljax.methods.optimization.hierarchical_dynamic_masks import (
 )
 from saljax.methods.perturbation.glas import glas as glas
 from saljax.methods.perturbation.glas_regions import glas_regions as glas_regions
+from saljax.methods.perturbation.lime import lime as lime
+from saljax.methods.perturbation.occlusion import blur_occlusion as blur_occlusion
+from saljax.methods.perturbation.occlusion import occlusion as occlusion
 from saljax.methods.perturbation.rglas import rglas as rglas
+from saljax.methods.perturbation.rise import rise as rise
+from saljax.methods.perturbation.variable_occlusion import (
+    variable_occlusion as variable_occlusion,
+)
 from saljax.ops.gaussians import gaussian_mask as gaussian_mask
 from saljax.ops.perturb import perturb as perturb
 

@@ -50,6 +50,14 @@ CASES = {
     "glas_regions": Case(
         functools.partial(saljax.glas_regions, labels=ATLAS, num_regions=3), image=(4, 4, 4, 1)
     ),
+    "occlusion": Case(functools.partial(saljax.occlusion, window=4, stride=2)),
+    "blur_occlusion": Case(
+        functools.partial(saljax.blur_occlusion, diameter=5.0, stride=3, softness=1.0, blur=2.0),
+        image=(16, 2),
+    ),
+    "variable_occlusion": Case(functools.partial(saljax.variable_occlusion, num_masks=12)),
+    "rise": Case(functools.partial(saljax.rise, num_masks=9, grid=2), image=(4, 5, 6, 1)),
+    "lime": Case(functools.partial(saljax.lime, num_samples=20, grid=3)),
     "gradient": inside(saljax.gradient),
     "input_x_gradient": inside(saljax.input_x_gradient, (16, 2)),
     "smoothgrad": inside(saljax.smoothgrad, num_samples=5),

@@ -15,11 +15,20 @@ from saljax.methods.modified_backprop.lrp import lrp
 from saljax.methods.optimization.dynamic_masks import dynamic_masks
 from saljax.methods.optimization.hierarchical_dynamic_masks import hierarchical_dynamic_masks
 from saljax.methods.perturbation.glas import glas
+from saljax.methods.perturbation.lime import lime
+from saljax.methods.perturbation.occlusion import blur_occlusion, occlusion
 from saljax.methods.perturbation.rglas import rglas
+from saljax.methods.perturbation.rise import rise
+from saljax.methods.perturbation.variable_occlusion import variable_occlusion
 
 METHODS = {
     "glas": glas,
     "rglas": rglas,
+    "occlusion": occlusion,
+    "blur_occlusion": blur_occlusion,
+    "variable_occlusion": variable_occlusion,
+    "rise": rise,
+    "lime": lime,
     "gradient": gradient,
     "input_x_gradient": input_x_gradient,
     "smoothgrad": smoothgrad,
@@ -44,7 +53,7 @@ _INSIDE = frozenset(
     }
 )  # fmt: skip
 
-LOGITS = _INSIDE
+LOGITS = _INSIDE | {"occlusion", "blur_occlusion", "variable_occlusion"}
 """Methods that explain the classifier's logits, as their papers do; the others probabilities."""
 
 ONE_CLASS = _INSIDE | {"dynamic_masks", "hierarchical_dynamic_masks"}
@@ -64,10 +73,16 @@ AT_A_LAYER = frozenset(
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
 _DYNAMIC = "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks (2023)"
 _GLAS = "Salient Explanation for Fine-grained Classification (submitted to ICLR 2020)"
+_PERTURBATION = "Interpretable Explanations of Black Boxes by Meaningful Perturbation (ICCV 2017)"
 
 PAPERS = {
     "glas": _GLAS,
     "rglas": _GLAS,
+    "occlusion": "Visualizing and Understanding Convolutional Networks (ECCV 2014)",
+    "blur_occlusion": _PERTURBATION,
+    "variable_occlusion": _PERTURBATION,
+    "rise": "RISE: Randomized Input Sampling for Explanation of Black-box Models (BMVC 2018)",
+    "lime": '"Why Should I Trust You?" Explaining the Predictions of Any Classifier (KDD 2016)',
     "gradient": "Deep Inside Convolutional Networks (ICLR workshop 2014)",
     "input_x_gradient": "Not Just a Black Box (2016)",
     "smoothgrad": "SmoothGrad: Removing Noise by Adding Noise (2017)",

@@ -1,11 +1,52 @@
-"""Masks that search methods slide or draw: discs of any number of dimensions."""
+"""Masks that search methods slide or draw, in any number of dimensions."""
 
+import functools
+import itertools
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num
+import numpy as np
+from jaxtyping import Array, Float, Int, Key, Num, UInt
 
 from saljax.ops import images
+
+
+def corners(shape: Sequence[int], stride: Sequence[int]) -> Int[Array, "places rank"]:
+    """First pixels of windows that slide over an image: 0, stride, 2 stride ... on every axis.
+
+    Args:
+        shape: spatial shape, of any rank.
+        stride: pixels from one window to the next, one number an axis.
+
+    Returns:
+        (P, rank), the last axis fastest.
+    """
+    axes = [range(0, n, step) for n, step in zip(shape, stride, strict=True)]
+    return jnp.asarray(list(itertools.product(*axes)), jnp.int32)
+
+
+def window(
+    shape: Sequence[int],
+    corner: Sequence[int] | Int[Array, " rank"],
+    size: Sequence[int],
+) -> Float[Array, "*spatial"]:
+    """A window: 1 from its corner on for its size, 0 elsewhere; cut at the image's border.
+
+    Args:
+        shape: spatial shape, of any rank.
+        corner: first pixel, one index an axis; may lie outside.
+        size: pixels, one number an axis.
+
+    Returns:
+        (*shape) float32, 0 or 1.
+    """
+
+    def inside(axis):
+        away = jnp.arange(shape[axis]) - corner[axis]
+        return ((away >= 0) & (away < size[axis])).astype(jnp.float32)
+
+    return functools.reduce(jnp.multiply.outer, [inside(axis) for axis in range(len(shape))])
 
 
 def disc(
@@ -34,3 +75,53 @@ def disc(
     radius = jnp.maximum(jnp.asarray(radius, jnp.float32), 0.0)
     hard = (squared < jnp.square(radius)).astype(jnp.float32)
     return images.blur(hard[..., None], softness)[..., 0]
+
+
+def random_grid(
+    key: Key[Array, ""] | UInt[Array, "2"], shape: Sequence[int], grid: int, probability: float
+) -> Float[Array, "*spatial"]:
+    """RISE's mask: a coarse grid of random cells, enlarged linearly and shifted at random.
+
+    Each of grid^rank cells is 1 with `probability`, else 0. With c = ceil(n / grid) on an axis of n
+    pixels, the grid is enlarged to (grid + 1) c and cut to n from an offset in 0..c-1, so every
+    pixel has the expected value `probability`.
+
+    Args:
+        key: of this mask.
+        shape: spatial shape, of any rank.
+        grid: cells a side.
+        probability: of a cell to be 1, in [0, 1].
+
+    Returns:
+        (*shape) float32 in [0, 1].
+    """
+    cells_key, *shift_keys = jax.random.split(key, 1 + len(shape))
+    mask = jax.random.bernoulli(cells_key, probability, (grid,) * len(shape)).astype(jnp.float32)
+    for n, shift_key in zip(shape, shift_keys, strict=True):
+        cell = -(-n // grid)
+        shift = jax.random.randint(shift_key, (), 0, cell)
+        weights = jax.lax.dynamic_slice_in_dim(_enlarging(grid, (grid + 1) * cell), shift, n)
+        mask = jnp.tensordot(mask, weights, (0, 1), precision="highest")
+    return mask
+
+
+def _enlarging(short: int, long: int) -> Float[Array, "long short"]:
+    """Linear interpolation from pixel centers to pixel centers, reflected at the outer ones."""
+    at = np.abs((np.arange(long) + 0.5) * short / long - 0.5)
+    at = np.clip(np.minimum(at, 2 * (short - 1) - at), 0, short - 1)
+    hats = np.maximum(1 - np.abs(at[:, None] - np.arange(short)), 0)
+    return jnp.asarray(hats, jnp.float32)
+
+
+def grid_segments(shape: Sequence[int], grid: int) -> Int[Array, "*spatial"]:
+    """Labels 0..grid^rank - 1 of the cells of a regular grid, the last axis fastest.
+
+    Args:
+        shape: spatial shape, of any rank.
+        grid: cells a side; cells of an axis differ by at most one pixel.
+
+    Returns:
+        (*shape); labels are missing where an axis has fewer pixels than cells.
+    """
+    rows = [jnp.arange(n) * grid // n for n in shape]
+    return functools.reduce(lambda so_far, row: jnp.add.outer(so_far * grid, row), rows)

@@ -1,0 +1,111 @@
+"""RISE: randomized input sampling for explanation."""
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, UInt
+
+from saljax.core import checks
+from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
+from saljax.methods.perturbation.masking import covered, score_masked, sum_masks
+from saljax.ops import masks, perturb
+
+
+class RiseDetails(NamedTuple):
+    """A map of RISE and how sure it is.
+
+    Attributes:
+        saliency: (*spatial), or (T, *spatial).
+        standard_error: of the same shape: how much the map would differ with another key, as a
+            standard deviation, estimated from the masks of this one. NaN for a single mask.
+    """
+
+    saliency: Saliency
+    standard_error: Float[Array, "..."]
+
+
+def rise(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    key: Key[Array, ""] | UInt[Array, "2"],
+    num_masks: int = 8000,
+    grid: int = 7,
+    probability: float = 0.5,
+    divide_by: Literal["expectation", "coverage"] = "expectation",
+    baseline: Baseline = 0.0,
+    chunk_size: int = 32,
+    details: bool = False,
+) -> Saliency | RiseDetails:
+    """Mean of random masks, each weighted by what the classifier says of the masked image.
+
+    S(x) = 1/(p N) sum_i f(I * m_i) m_i(x),    E[m_i(x)] = p
+
+    m_i is a random grid of cells kept with probability p, enlarged linearly and shifted at random
+    (`saljax.ops.masks.random_grid`). The classifier's mean over all masks is part of S everywhere,
+    so a map is read by its differences; they stand out of the sampling noise where they are many
+    standard errors (`details`), which fall as 1/sqrt(N).
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
+        image: I, (*spatial, C), RGB in [0, 1].
+        target: class index (), or (T,) for several classes from the same passes.
+        key: one key; mask i has its own, folded from i, so the chunk size never changes the map
+            and more masks begin with the same ones.
+        num_masks: N; the paper takes 8000 for ResNet-50 and 4000 for VGG-16.
+        grid: h, cells a side; evidence smaller than a cell is blurred to its size.
+        probability: p, of a cell to be kept.
+        divide_by: "expectation" is p N; "coverage" is sum_i m_i(x), a weighted mean of the scores.
+        baseline: what masked pixels show, in [0, 1]: 0 is black; or a color, an image, a function
+            of the image.
+        chunk_size: masked images scored at a time; memory only, never the result.
+        details: return `RiseDetails`, with the standard error of every pixel.
+
+    Returns:
+        (*spatial) map, or (T, *spatial), in the scale of the scores; larger is more important.
+
+    Raises:
+        ValueError: `num_masks`, `grid`, `probability` or `chunk_size` is not above 0,
+            `probability` is above 1, or `divide_by` is unknown.
+
+    Source: Petsiuk, Das, Saenko, BMVC 2018, equation 6, and github.com/eclique/RISE for the masks.
+    The equation multiplies the image, so masked pixels are black; the authors' code multiplies the
+    image after subtracting ImageNet's mean, so that they show this mean:
+    `baseline=jnp.asarray([0.485, 0.456, 0.406])`. "coverage" and the standard error (of a mean;
+    for "coverage" of a ratio, by linearization) are our choice.
+    """
+    checks.positive(num_masks=num_masks, grid=grid, probability=probability, chunk_size=chunk_size)
+    if isinstance(probability, int | float) and probability > 1:
+        raise ValueError(f"`probability` must be at most 1; got {probability}.")
+    checks.one_of(("expectation", "coverage"), divide_by=divide_by)
+    spatial, by_coverage = image.shape[:-1], divide_by == "coverage"
+    indices = jnp.arange(num_masks)
+
+    def mask_of(index):
+        return masks.random_grid(jax.random.fold_in(key, index), spatial, grid, probability)
+
+    unseen = perturb.baseline_image(image, baseline)
+    answers = score_masked(score_fn, image, target, mask_of, indices, unseen, chunk_size)
+    # For a ratio the scores are taken from their mean, which a square would let swallow them.
+    mean = answers.mean(axis=0) if by_coverage else jnp.zeros_like(answers[0])
+    answers = answers - mean[None]
+    total, coverage = sum_masks(answers, mask_of, indices, chunk_size)
+    divisor = covered(coverage) if by_coverage else jnp.float32(probability * num_masks)
+    away = total / divisor
+    saliency = away + mean.reshape(*mean.shape, *(1,) * len(spatial))
+    if not details:
+        return saliency
+
+    (square, linear), (plain, _) = sum_masks(
+        jnp.stack([jnp.square(answers), answers], axis=1),
+        lambda index: jnp.square(mask_of(index)),
+        indices,
+        chunk_size,
+    )
+    # Squares of the residuals, (f_i - S) m_i of a ratio, f_i m_i - mean(f m) of a mean.
+    ratio = square - 2 * away * linear + jnp.square(away) * plain
+    squares = ratio if by_coverage else square - jnp.square(total) / num_masks
+    unbiased = jnp.float32(num_masks) / (num_masks - 1)
+    return RiseDetails(saliency, jnp.sqrt(unbiased * jnp.maximum(squares, 0.0)) / divisor)
