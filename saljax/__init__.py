@@ -31,6 +31,12 @@ from saljax.methods.optimization.dynamic_masks import dynamic_masks as dynamic_m
 from saljax.methods.optimization.hierarchical_dynamic_masks import (
     hierarchical_dynamic_masks as hierarchical_dynamic_masks,
 )
+from saljax.methods.optimization.meaningful import (
+    meaningful_perturbation as meaningful_perturbation,
+)
+from saljax.methods.optimization.meaningful_at_layer import (
+    meaningful_perturbation_at_layer as meaningful_perturbation_at_layer,
+)
 from saljax.methods.perturbation.glas import glas as glas
 from saljax.methods.perturbation.glas_regions import glas_regions as glas_regions
 from saljax.methods.perturbation.lime import lime as lime

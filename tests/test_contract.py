@@ -71,6 +71,15 @@ CASES = {
     "contrastive_excitation_backprop": inside(
         saljax.contrastive_excitation_backprop, layer="hidden", traces=2
     ),
+    "meaningful_perturbation": Case(
+        functools.partial(
+            saljax.meaningful_perturbation, num_steps=5, mask_size=4, mask_sigma=1.0, jitter=3
+        ),
+        traces=2,
+    ),
+    "meaningful_perturbation_at_layer": inside(
+        saljax.meaningful_perturbation_at_layer, (4, 5, 6, 1), layer="hidden", num_steps=5
+    ),
     "dynamic_masks": Case(
         functools.partial(saljax.dynamic_masks, sizes=(2, 3), auxiliary=((4,),), num_steps=5),
         traces=4,

@@ -126,34 +126,40 @@ def activation_and_gradient(
     return seen.activation, seen.back(scores.pick(seen.scores, target))
 
 
-def scores_from(
-    score_fn: ScoreFn, image: Image, layer: str, activation: Float[Array, "..."]
-) -> Float[Array, " classes"]:
-    """Scores when the activation of a layer is replaced, everything after it follows from that.
+def split(
+    score_fn: ScoreFn, image: Image, layer: str
+) -> tuple[Float[Array, "..."], Callable[[Float[Array, "..."]], Float[Array, " classes"]]]:
+    """Cut a classifier at a layer: the image's activation, and the scores that follow from any.
 
-    A mask on activations (S2 section 6.4) is `scores_from(score_fn, image, layer, mask * a)` with
-    `a = pullback(score_fn, image, layer).activation`. What skips the layer still comes from the
-    image.
+    A mask on activations (S2 section 6.4) is `scores_of(mask * activation)`. What skips the layer
+    still comes from the image. In a compiled loop over masks the classifier up to the layer runs
+    once: nothing in the loop uses it, or XLA moves what skips the layer out of the loop.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K).
         image: (*spatial, C).
         layer: name of a tagged activation.
-        activation: shaped like the layer's, without the axis of images.
 
     Returns:
-        (K,).
+        The activation without the axis of images, and a function of such an activation -> (K,),
+        which raises ValueError for another shape.
 
     Raises:
-        ValueError: no such layer, or another shape.
+        ValueError: no such layer.
     """
     images = image[None]
     program = trace(score_fn, images)
     shape = shape_of(_tags(program, images), layer)
-    if activation.shape != shape:
-        raise ValueError(f"the activation of {layer!r} is {shape}; got {activation.shape}")
-    replaced = {f"tap:{layer}": lambda operation, x: activation[None].astype(x.dtype)}
-    return evaluate(program, (images,), replaced, strict=False)[0]
+    kind, found = f"tap:{layer}", []
+    evaluate(program, (images,), {kind: lambda _, x: found.append(x) or x}, strict=False)
+
+    def scores_of(activation):
+        if activation.shape != shape:
+            raise ValueError(f"the activation of {layer!r} is {shape}; got {activation.shape}")
+        replaced = {kind: lambda _, x: activation[None].astype(x.dtype)}
+        return evaluate(program, (images,), replaced, strict=False)[0]
+
+    return found[0][0], scores_of
 
 
 def last_spatial(score_fn: ScoreFn, image: Image) -> str:

@@ -14,6 +14,8 @@ from saljax.methods.modified_backprop.guided_backprop import guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp
 from saljax.methods.optimization.dynamic_masks import dynamic_masks
 from saljax.methods.optimization.hierarchical_dynamic_masks import hierarchical_dynamic_masks
+from saljax.methods.optimization.meaningful import meaningful_perturbation
+from saljax.methods.optimization.meaningful_at_layer import meaningful_perturbation_at_layer
 from saljax.methods.perturbation.glas import glas
 from saljax.methods.perturbation.lime import lime
 from saljax.methods.perturbation.occlusion import blur_occlusion, occlusion
@@ -40,6 +42,8 @@ METHODS = {
     "excitation_backprop": excitation_backprop,
     "contrastive_excitation_backprop": contrastive_excitation_backprop,
     "lrp": lrp,
+    "meaningful_perturbation": meaningful_perturbation,
+    "meaningful_perturbation_at_layer": meaningful_perturbation_at_layer,
     "dynamic_masks": dynamic_masks,
     "hierarchical_dynamic_masks": hierarchical_dynamic_masks,
 }
@@ -56,7 +60,10 @@ _INSIDE = frozenset(
 LOGITS = _INSIDE | {"occlusion", "blur_occlusion", "variable_occlusion"}
 """Methods that explain the classifier's logits, as their papers do; the others probabilities."""
 
-ONE_CLASS = _INSIDE | {"dynamic_masks", "hierarchical_dynamic_masks"}
+ONE_CLASS = _INSIDE | {
+    "meaningful_perturbation", "meaningful_perturbation_at_layer",
+    "dynamic_masks", "hierarchical_dynamic_masks",
+}  # fmt: skip
 """Methods that answer one class at a time, since each class needs backward passes of its own; the
 others answer several from the same passes."""
 
@@ -66,6 +73,7 @@ AT_A_LAYER = frozenset(
         "grad_cam_plus_plus",
         "excitation_backprop",
         "contrastive_excitation_backprop",
+        "meaningful_perturbation_at_layer",
     }
 )
 """Methods whose map is that of a layer; the command line takes the one the model names."""
@@ -94,6 +102,8 @@ PAPERS = {
     "excitation_backprop": _EXCITATION,
     "contrastive_excitation_backprop": _EXCITATION,
     "lrp": "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
+    "meaningful_perturbation": _PERTURBATION,
+    "meaningful_perturbation_at_layer": _PERTURBATION,
     "dynamic_masks": _DYNAMIC,
     "hierarchical_dynamic_masks": _DYNAMIC,
 }

@@ -75,16 +75,40 @@ def test_vmap_over_images():
         np.testing.assert_allclose(a[1], b, rtol=1e-5, atol=1e-7)
 
 
-def test_from_a_layer_on():
-    activation = taps.pullback(SCORE_FN, IMAGE, "hidden").activation
-    same = taps.scores_from(SCORE_FN, IMAGE, "hidden", activation)
-    np.testing.assert_allclose(same, SCORE_FN(IMAGE[None])[0], rtol=1e-5)
+def test_cut_at_a_layer():
+    activation, scores_of = taps.split(SCORE_FN, IMAGE, "hidden")
+    np.testing.assert_allclose(activation, IMAGE @ W["first"], rtol=1e-6)
+    np.testing.assert_allclose(scores_of(activation), SCORE_FN(IMAGE[None])[0], rtol=1e-5)
     mask = jnp.zeros((4, 4, 1)).at[1:3, 1:3].set(1)
-    masked = taps.scores_from(SCORE_FN, IMAGE, "hidden", mask * activation)
     expected = head(W, (mask * activation)[None])[0] + IMAGE.mean()
-    np.testing.assert_allclose(masked, expected, rtol=1e-5)
+    np.testing.assert_allclose(scores_of(mask * activation), expected, rtol=1e-5)
     with pytest.raises(ValueError, match=r"\(4, 4, 5\); got \(4, 4\)"):
-        taps.scores_from(SCORE_FN, IMAGE, "hidden", activation[..., 0])
+        scores_of(activation[..., 0])
+
+
+@pytest.mark.parametrize("steps", [3, None], ids=["scan", "while"])
+def test_a_loop_after_a_layer_does_not_compute_again_what_is_before_or_beside(steps):
+    """XLA counts the body of a loop once: 2 products in all, and not 3 or 4."""
+    wide = jnp.ones((2, 4000))
+
+    def score_fn(images):
+        before = saljax.tag(jnp.tanh(images @ wide).mean(axis=-1, keepdims=True), "before")
+        beside = jnp.sin(images @ wide).mean((1, 2, 3))
+        return (before**2).mean((1, 2)) + beside[:, None]
+
+    def run(image):
+        activation, scores_of = taps.split(score_fn, image, "before")
+
+        def step(mask):
+            return mask - jax.grad(lambda m: scores_of(m * activation)[0] ** 2)(mask)
+
+        one = jnp.ones((4, 4, 1))
+        if steps is None:
+            return jax.lax.while_loop(lambda mask: mask.sum() > 1, step, one)
+        return jax.lax.scan(lambda mask, _: (step(mask), None), one, length=steps)[0]
+
+    analysis = jax.jit(run).lower(IMAGE).compile().cost_analysis()
+    assert analysis["flops"] < 2.1 * (2 * 16 * 2 * 4000 + 16 * 4000)
 
 
 def test_unknown_layers_are_answered_with_those_there_are():

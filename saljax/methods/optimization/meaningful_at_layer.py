@@ -1,0 +1,142 @@
+"""Meaningful perturbation of a layer's activation.
+
+S2 is the supplement of "Interpretable Explanations of Black Boxes by Meaningful Perturbation" (ICCV
+2017).
+"""
+
+from typing import Literal
+
+import jax
+
+from saljax.core import checks, taps
+from saljax.core.types import Image, Saliency, ScoreFn, Target
+from saljax.methods.optimization.mask_games import begin, play
+from saljax.methods.optimization.meaningful import MeaningfulPerturbation
+from saljax.ops import images
+
+LAYERS = {
+    ("alexnet", "pool1"): {"l1": 1e-4, "tv": 1e-2},
+    ("alexnet", "pool2"): {"l1": 5e-3, "tv": 1e-2},
+    ("alexnet", "conv3"): {"l1": 5e-3, "tv": 1e-2},
+    ("alexnet", "conv4"): {"l1": 5e-3, "tv": 1e-2},
+    ("alexnet", "pool5"): {"l1": 1e-2, "tv": 1e-3},
+    ("vgg16", "pool1"): {"l1": 5e-5, "tv": 1e-2},
+    ("vgg16", "pool2"): {"l1": 1e-4, "tv": 1e-2},
+    ("vgg16", "pool3"): {"l1": 1e-4, "tv": 1e-2},
+    ("vgg16", "pool4"): {"l1": 5e-3, "tv": 1e-2},
+    ("vgg16", "pool5"): {"l1": 1e-2, "tv": 1e-3},
+}
+"""What S2 section 6.4 sets for (classifier, layer), in the names of `saljax.models`: `conv3` and
+`conv4` of AlexNet are its relu3 and relu4."""
+
+UNCERTAIN = {("vgg16", "pool1"): {"l1": 5e-6}, ("vgg16", "pool3"): {"l1": 1e-3}}
+"""Two exponents are damaged in S2; these are the other readings. `LAYERS` has for pool3 what a mask
+of 28 x 28 cells has everywhere else."""
+
+
+def meaningful_perturbation_at_layer(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    *,
+    layer: str | None = None,
+    game: Literal["deletion", "preservation"] = "deletion",
+    num_steps: int = 300,
+    learning_rate: float = 0.1,
+    l1: float = 1e-2,
+    tv: float = 1e-3,
+    beta: float = 3.0,
+    isotropic: bool = True,
+    top: int | None = None,
+    init: Literal["circle", "half", "ones", "zeros"] = "circle",
+    resize: bool = True,
+    tolerance: float | None = None,
+    chunk_size: int = 8,
+    details: bool = False,
+) -> Saliency | MeaningfulPerturbation:
+    """Learn the smallest mask of a layer's activation that takes the score of a class away.
+
+    deletion:      min_m  l1 |1 - m|_1 + tv TV_beta(m) + f(m A)
+    preservation:  min_m  l1 |m|_1     + tv TV_beta(m) - f(m A)
+
+    over m in [0, 1]^(spatial shape of A), the same for all channels. A is the layer's activation
+    and f(m A) the score that follows from it. There is no upsampling, blur or jitter; a step costs
+    one pass forward and back through what comes after the layer.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper; it must tag
+            `layer` with `saljax.tag`.
+        image: (*spatial, C), RGB in [0, 1].
+        target: class index (); not looked at where `top` is given.
+        layer: name of a tagged activation; None: the last one with spatial axes.
+        game: see `meaningful_perturbation`.
+        num_steps: see `meaningful_perturbation`.
+        learning_rate: of Adam.
+        l1: see `meaningful_perturbation`. The default and that of `tv` are S2's for the last
+            layers of AlexNet and VGG-16; `LAYERS` has those of other layers: larger activations
+            need less of `l1` and more of `tv`.
+        tv: see `meaningful_perturbation`.
+        beta: see `meaningful_perturbation`.
+        isotropic: see `meaningful_perturbation`.
+        top: see `meaningful_perturbation`.
+        init: see `meaningful_perturbation`; the discs are those of a 224 x 224 image in proportion.
+        resize: bring the map to the size of the image, linearly; False: the layer's own size.
+        tolerance: see `meaningful_perturbation`.
+        chunk_size: see `meaningful_perturbation`.
+        details: return `MeaningfulPerturbation`.
+
+    Returns:
+        (*spatial) map in [0, 1], 1 - m for deletion and m for preservation; larger is more
+        important.
+
+    Raises:
+        ValueError: as `meaningful_perturbation`; or `score_fn` tags no such layer, or none with as
+            many spatial axes as the image.
+
+    Source: S2, section 6.4. The circular start is that of its section 2; the section on layers does
+    not say where the masks start.
+    """
+    checks.positive(num_steps=num_steps, learning_rate=learning_rate, beta=beta, top=top)
+    checks.positive(chunk_size=chunk_size)
+    checks.not_negative(l1=l1, tv=tv)
+    layer = taps.last_spatial(score_fn, image) if layer is None else layer
+    activation, scores_of = taps.split(score_fn, image, layer)
+    if activation.ndim != image.ndim:
+        raise ValueError(
+            f"{layer!r} is {activation.shape}, a mask needs {image.ndim - 1} spatial axes and "
+            "channels; choose another `layer`"
+        )
+    cells = activation.shape[:-1]
+
+    def score(mask):
+        return scores_of(mask[..., None].astype(activation.dtype) * activation)
+
+    start, classes = begin(
+        jax.vmap(score),
+        cells,
+        cells,
+        target,
+        top=top,
+        game=game,
+        init=init,
+        key=None,
+        chunk_size=chunk_size,
+    )
+    found = play(
+        lambda mask, step: score(mask)[None],
+        start,
+        classes,
+        game=game,
+        num_steps=num_steps,
+        learning_rate=learning_rate,
+        l1=l1,
+        tv=tv,
+        beta=beta,
+        isotropic=isotropic,
+        tolerance=tolerance,
+    )
+    saliency = 1 - found.parameters if game == "deletion" else found.parameters
+    saliency = images.resize(saliency, image.shape[:-1]) if resize else saliency
+    if details:
+        return MeaningfulPerturbation(saliency, found.parameters, start, found.losses)
+    return saliency
