@@ -1,5 +1,7 @@
 """What judges a map; plain arrays in."""
 
+from saljax.metrics.alpha import AlphaChoice as AlphaChoice
+from saljax.metrics.alpha import choose_alpha as choose_alpha
 from saljax.metrics.explainability import average_precision as average_precision
 from saljax.metrics.explainability import explainability as explainability
 from saljax.metrics.faithfulness import faithfulness as faithfulness
@@ -11,8 +13,6 @@ from saljax.metrics.insertion_deletion import InsertionDeletion as InsertionDele
 from saljax.metrics.insertion_deletion import InsertionDeletionCurves as InsertionDeletionCurves
 from saljax.metrics.insertion_deletion import insertion_deletion as insertion_deletion
 from saljax.metrics.insertion_deletion import score_drop as score_drop
-from saljax.metrics.localization import AlphaChoice as AlphaChoice
-from saljax.metrics.localization import choose_alpha as choose_alpha
 from saljax.metrics.localization import iou_curve as iou_curve
 from saljax.metrics.localization import localization_box as localization_box
 from saljax.metrics.localization import localization_error as localization_error

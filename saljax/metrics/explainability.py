@@ -45,6 +45,7 @@ def average_precision(
     Returns:
         () in [0, 1]; NaN where `truth` is empty or the map has a NaN.
     """
+    saliency, truth = jnp.asarray(saliency, jnp.float32), jnp.asarray(truth)
     values = saliency.ravel()
     order = jnp.argsort(-values)
     values, found = values[order], truth.ravel()[order].astype(jnp.int32)

@@ -56,6 +56,6 @@ def object_mask(
         return box_ops.inside_boxes(objects, shape)
     if objects.shape != shape:
         raise ValueError(
-            f"a mask of objects must have the map's shape, {shape}; got {objects.shape}."
+            f"`objects` must be boxes or a mask of the map's shape, {shape}; got {objects.shape}."
         )
     return objects

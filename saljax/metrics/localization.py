@@ -1,10 +1,9 @@
 """Boxes and regions from a map, against the boxes of the class."""
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from saljax.core import checks
@@ -129,72 +128,6 @@ def localization_error(
     box = localization_box(saliency, rule=rule, alpha=alpha, size=size)
     best = box_ops.overlap(box, boxes).max(initial=0.0)
     return (best < 0.5) | jnp.isnan(saliency).any()
-
-
-class AlphaChoice(NamedTuple):
-    """The threshold that errs least on held-out images.
-
-    Attributes:
-        alpha: the first of those with the fewest errors.
-        alphas: (A,), all that were tried.
-        errors: (A,), the share of images each of them errs on.
-    """
-
-    alpha: float
-    alphas: np.ndarray
-    errors: np.ndarray
-
-
-def choose_alpha(
-    saliency: Float[Array, "batch height width"],
-    boxes: Num[Array, "batch boxes 4"],
-    *,
-    rule: Rule = "energy",
-    alphas: tuple[float, ...] | None = None,
-    sizes: Int[Array, "batch 2"] | None = None,
-) -> AlphaChoice:
-    """Choose `alpha` of `localization_error` on held-out images; runs on the host.
-
-    Args:
-        saliency: (N, H, W), maps of a method on images that are not those of the evaluation.
-        boxes: (N, B, 4), padded with NaN.
-        rule: see `localization_box`.
-        alphas: those to try; None: 0 to 0.95 by 0.05 for value and energy, 0 to 10 by 0.5 for mean.
-        sizes: (N, 2), height and width of each image; the maps' own if None.
-
-    Returns:
-        An `AlphaChoice`.
-
-    Raises:
-        ValueError: see `localization_error`; or the arrays have different numbers of images.
-
-    Source: the grids are those of S2's official code, which takes 5000 images of the training set.
-    """
-    checks.one_of(get_args(Rule), rule=rule)
-    number, *shape = np.shape(saliency)
-    if sizes is None:
-        sizes = jnp.tile(jnp.asarray(shape, jnp.int32), (number, 1))
-    for name, array in [("boxes", boxes), ("sizes", sizes)]:
-        if len(array) != number:
-            raise ValueError(f"`{name}` must have one entry a map, {number}; got {len(array)}.")
-    grid = np.arange(21) / 2 if rule == "mean" else np.arange(20) / 20
-    tried = np.asarray(grid if alphas is None else alphas, np.float32)
-    errors = _errors(
-        jnp.asarray(saliency), jnp.asarray(boxes), sizes, jnp.asarray(tried), rule=rule
-    )
-    share = np.asarray(errors).mean(axis=0)
-    return AlphaChoice(float(tried[share.argmin()]), tried, share)
-
-
-@jax.jit(static_argnames="rule")
-def _errors(saliency, boxes, sizes, alphas, rule):
-    def one_image(image):
-        one, its_boxes, size = image
-        return jax.vmap(
-            lambda alpha: localization_error(one, its_boxes, rule=rule, alpha=alpha, size=size)
-        )(alphas)
-
-    return jax.lax.map(one_image, (saliency, boxes, sizes))
 
 
 def _kept(positive, rule, alpha):

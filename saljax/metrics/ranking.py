@@ -50,6 +50,7 @@ def score_curves(
     Returns:
         (curves, steps); NaN for a map with a NaN.
     """
+    tops, rests = jnp.asarray(tops), jnp.asarray(rests)
     ranking = ranks(saliency)
     curves, steps = tops.shape[0], counts.shape[0]
 

@@ -1,0 +1,161 @@
+"""What all metrics promise: pure functions of plain arrays, for jit and for vmap."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+from saljax import metrics
+
+SHAPE, NUMBER = (8, 10), 4
+HOST = {metrics.choose_alpha}
+RECORDS = {
+    metrics.AlphaChoice,
+    metrics.InsertionDeletion,
+    metrics.InsertionDeletionCurves,
+    metrics.MeanAndError,
+}
+PUBLIC = {name: value for name, value in vars(metrics).items() if callable(value)}
+OF_A_MAP_AND_BOXES = [
+    metrics.pointing_game,
+    metrics.pointing_game_fong,
+    metrics.pointing_game_glas,
+    metrics.iou_curve,
+    metrics.localization_error,
+    metrics.explainability,
+]
+OF_A_MAP_AND_A_MASK = [
+    metrics.pointing_game,
+    metrics.average_precision,
+    metrics.share_on_part,
+    metrics.pointing_on_part,
+]
+OF_A_MAP = [metrics.localization_box, metrics.skewness]
+OF_A_CLASSIFIER = [
+    metrics.faithfulness,
+    metrics.faithfulness_curve,
+    metrics.insertion_deletion,
+    metrics.score_drop,
+]
+OTHERS = {
+    metrics.faithfulness_relative,
+    metrics.parts_saliency,
+    metrics.parts_ratio,
+    metrics.mean_and_error,
+    metrics.is_small,
+    metrics.inside_boxes,
+}
+
+
+def score(weights, images):
+    return jax.nn.softmax(images.reshape(len(images), -1) @ weights)
+
+
+def everything(score_fn, image, target, saliency, boxes, keypoints):
+    """All metrics of one image, under their names."""
+    mask = metrics.inside_boxes(boxes, SHAPE)
+    sampled = metrics.parts_saliency(saliency, keypoints)
+    curves = jnp.stack([saliency, 2 * saliency])[:, 0]
+    return {
+        "boxes": [f(saliency, boxes) for f in OF_A_MAP_AND_BOXES],
+        "masks": [f(saliency, mask) for f in OF_A_MAP_AND_A_MASK],
+        "map": [f(saliency) for f in OF_A_MAP],
+        "classifier": [f(score_fn, image, target, saliency) for f in OF_A_CLASSIFIER],
+        "parts": [sampled, metrics.parts_ratio(sampled[None], sampled[None, :2])],
+        "others": [metrics.faithfulness_relative(curves), metrics.is_small(boxes, SHAPE)],
+    }
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    rng = np.random.default_rng(0)
+    images = rng.uniform(size=(NUMBER, *SHAPE, 3)).astype(np.float32)
+    saliency = np.round(rng.normal(size=(NUMBER, *SHAPE)) * 4).astype(np.float32)
+    low = rng.integers(0, 5, (NUMBER, 3, 2))
+    boxes = np.concatenate([low, low + rng.integers(0, 5, low.shape)], -1).astype(np.float32)
+    boxes[1, 1:] = boxes[2, 2:] = np.nan
+    keypoints = rng.uniform(0, 8, (NUMBER, 5, 2)).astype(np.float32)
+    targets = np.arange(NUMBER, dtype=np.int32)
+    return images, targets, saliency, boxes, keypoints
+
+
+@pytest.fixture(scope="module")
+def score_fn():
+    weights = np.random.default_rng(1).normal(0, 0.1, (240, 5))
+    return Partial(score, jnp.asarray(weights, jnp.float32))
+
+
+def close(found, expected):
+    def same(a, b):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+    jax.tree.map(same, found, expected)
+
+
+def test_vmap_equals_a_loop_and_padding_with_nan_changes_nothing(arrays, score_fn):
+    def batch(score_fn, *arrays):
+        return jax.vmap(everything, (None, *[0] * 5))(score_fn, *arrays)
+
+    images, targets, saliency, boxes, keypoints = map(jnp.asarray, arrays)
+    more = jnp.pad(boxes, ((0, 0), (1, 1), (0, 0)), constant_values=jnp.nan)
+    found = jax.jit(batch)(score_fn, images, targets, saliency, more, keypoints)
+    one = jax.jit(everything)
+    for i in range(NUMBER):
+        alone = one(score_fn, images[i], targets[i], saliency[i], boxes[i], keypoints[i])
+        close(jax.tree.map(lambda x, i=i: x[i], found), alone)
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_numpy_arrays_and_lists_of_boxes_will_do(arrays, score_fn):
+    images, _, saliency, boxes, keypoints = (array[0] for array in arrays)
+    double = saliency.astype(np.float64)
+
+    def from_numpy():
+        return [f(double, boxes.tolist()) for f in OF_A_MAP_AND_BOXES] + [
+            metrics.explainability(double, boxes.astype(int)),
+            metrics.parts_saliency(double, keypoints.tolist()),
+            metrics.average_precision(double, double > 0),
+            metrics.score_drop(score_fn, images, 0, double),
+            metrics.insertion_deletion(score_fn, images, 0, double),
+            metrics.faithfulness(score_fn, images, 0, double),
+        ]
+
+    jax.eval_shape(from_numpy)
+
+
+def test_chunk_size_is_memory_only_and_the_classifier_is_traced_once(arrays, score_fn):
+    images, _, saliency, *_ = map(jnp.asarray, arrays)
+    traces = []
+
+    def counted(weights, images):
+        traces.append(len(images))
+        return score_fn.func(weights, images)
+
+    def both(score_fn, image, saliency, chunk_size):
+        return (
+            metrics.faithfulness(score_fn, image, 1, saliency, chunk_size=chunk_size),
+            metrics.insertion_deletion(score_fn, image, 1, saliency, step=7, chunk_size=chunk_size),
+        )
+
+    run = jax.jit(both, static_argnames="chunk_size")
+    small = run(Partial(counted, *score_fn.args), images[0], saliency[0], chunk_size=5)
+    assert len(traces) == 2 and max(traces) <= 5
+    close(small, run(score_fn, images[0], saliency[0], chunk_size=64))
+
+
+def test_every_public_metric_is_here():
+    tested = {*OF_A_MAP_AND_BOXES, *OF_A_MAP_AND_A_MASK, *OF_A_MAP, *OF_A_CLASSIFIER, *OTHERS}
+    assert set(PUBLIC.values()) == tested | HOST | RECORDS
+
+
+@pytest.mark.parametrize("name", sorted(name for name in PUBLIC if name.islower()))
+def test_docstring_and_keywords(name):
+    text, parameters = inspect.getdoc(PUBLIC[name]), inspect.signature(PUBLIC[name]).parameters
+    assert "Args:" in text and "Returns:" in text
+    for parameter in parameters.values():
+        assert f"\n    {parameter.name}:" in text
+        keyword = parameter.kind == parameter.KEYWORD_ONLY
+        assert keyword == (parameter.default is not parameter.empty)
