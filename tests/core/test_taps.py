@@ -88,7 +88,7 @@ def test_cut_at_a_layer():
 
 @pytest.mark.parametrize("steps", [3, None], ids=["scan", "while"])
 def test_a_loop_after_a_layer_does_not_compute_again_what_is_before_or_beside(steps):
-    """XLA counts the body of a loop once: 2 products in all, and not 3 or 4."""
+    """XLA counts the body of a loop once, so a product inside would count again."""
     wide = jnp.ones((2, 4000))
 
     def score_fn(images):
@@ -107,8 +107,10 @@ def test_a_loop_after_a_layer_does_not_compute_again_what_is_before_or_beside(st
             return jax.lax.while_loop(lambda mask: mask.sum() > 1, step, one)
         return jax.lax.scan(lambda mask, _: (step(mask), None), one, length=steps)[0]
 
-    analysis = jax.jit(run).lower(IMAGE).compile().cost_analysis()
-    assert analysis["flops"] < 2.1 * (2 * 16 * 2 * 4000 + 16 * 4000)
+    def flops(fn, x):
+        return jax.jit(fn).lower(x).compile().cost_analysis()["flops"]
+
+    assert flops(run, IMAGE) < 1.1 * flops(score_fn, IMAGE[None])
 
 
 def test_unknown_layers_are_answered_with_those_there_are():
