@@ -13,7 +13,7 @@ import saljax
 try:
     import click
 
-    from saljax import cli_options, cli_train
+    from saljax import cli_evaluate, cli_options, cli_train
     from saljax.cli_console import INTERRUPTED, MISTAKE, fetching, mistakes, say
 except ImportError:
     raise SystemExit("saljax: the command needs its extra: pip install 'saljax[cli]'") from None
@@ -164,6 +164,9 @@ def explain(
     ctx.exit(MISTAKE if complaints else 0)
 
 
+cli.add_command(cli_evaluate.evaluate)
+
+
 @cli.command()
 @cli_options.out("demo")
 def demo(out: Path) -> None:
@@ -192,6 +195,15 @@ def methods() -> None:
     from saljax.runs.hyperparameters import summary
 
     _list((name, f"{summary(method)} {PAPERS[name]}.") for name, method in METHODS.items())
+
+
+@cli.command()
+def metrics() -> None:
+    """List the metrics of `saljax evaluate`."""
+    from saljax.runs.hyperparameters import summary
+    from saljax.runs.measures import MEASURES
+
+    _list((name, summary(known.function)) for name, known in MEASURES.items())
 
 
 @cli.command()

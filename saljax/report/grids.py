@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from saljax.report.overlays import COLORS, middle_slices, overlay, stretch
 
@@ -19,6 +20,8 @@ PANEL = 2.6
 """Side of a panel in inches."""
 DPI = 144
 SMOOTH = "hanning"
+PERCENTILE = 99.5
+"""Of a map, shown brightest: a few extreme pixels of a gradient would hide all others."""
 INK, PALE = "#1a1a1a", "#6b6b6b"
 
 
@@ -31,6 +34,7 @@ class Panel(NamedTuple):
         caption: a word or two above the panel.
         over: the map is laid over the picture, else shown by itself.
         outline: (H, W) mask whose edge is drawn, such as the part that is known to decide.
+        boxes: (B, 4) x1, y1, x2, y2 in pixels of `image`, drawn.
     """
 
     image: np.ndarray
@@ -38,6 +42,7 @@ class Panel(NamedTuple):
     caption: str
     over: bool = True
     outline: np.ndarray | None = None
+    boxes: np.ndarray | None = None
 
 
 class Row(NamedTuple):
@@ -180,6 +185,23 @@ def outlined(row: Row, mask: np.ndarray) -> Row:
     return row._replace(panels=(first._replace(outline=mask), *others))
 
 
+def boxed(row: Row, boxes: np.ndarray, shape: tuple[int, ...]) -> Row:
+    """The row with boxes drawn on its first panel, the picture.
+
+    Args:
+        row: of panels.
+        boxes: (B, 4) x1, y1, x2, y2 in pixels of an image of `shape`.
+        shape: (height, width), the picture with other pixels.
+
+    Returns:
+        The row.
+    """
+    first, *others = row.panels
+    scale = np.asarray([first.image.shape[1] / shape[1], first.image.shape[0] / shape[0]] * 2)
+    drawn = (np.reshape(boxes, (-1, 4)) + 0.5) * scale - 0.5
+    return row._replace(panels=(first._replace(boxes=drawn), *others))
+
+
 def _aspect(image: np.ndarray) -> float:
     """Height over width of a panel."""
     if image.ndim == 2:
@@ -200,11 +222,21 @@ def draw(axes: Axes, panel: Panel) -> None:
         saliency = None if saliency is None else middle_slices(saliency)
     shown = np.broadcast_to(image, (*image.shape[:2], 3))
     if saliency is not None:
-        shown = overlay(image, saliency) if panel.over else stretch(saliency)
+        if panel.over:
+            shown = overlay(image, saliency, PERCENTILE)
+        else:
+            shown = stretch(saliency, PERCENTILE)
     axes.imshow(shown, cmap=COLORS, vmin=0, vmax=1, interpolation=SMOOTH)
-    if panel.outline is not None:
-        for color, width in (("black", 2.4), ("white", 1.2)):
+    for color, width in (("black", 2.4), ("white", 1.2)):
+        if panel.outline is not None:
             axes.contour(panel.outline, levels=[0.5], colors=color, linewidths=width)
+        for x1, y1, x2, y2 in panel.boxes if panel.boxes is not None else ():
+            axes.add_patch(
+                Rectangle(
+                    (x1, y1), x2 - x1, y2 - y1,
+                    fill=False, edgecolor=color, linewidth=width, clip_on=False,
+                )
+            )  # fmt: skip
 
 
 def _draw_signal(axes: Axes, panel: Panel) -> None:

@@ -118,7 +118,8 @@ def in_effect(method: functools.partial, sigmas: Sequence[float] | None = None) 
     defaults = {p.name: p.default for p in keywords if p.kind is p.KEYWORD_ONLY}
     values = {**defaults, **method.keywords}
     values |= dict.fromkeys(_widths(method.func), list(sigmas)) if sigmas else {}
-    return {name: _recorded(value) for name, value in values.items() if name != "key"}
+    hidden = ("key", "details")
+    return {name: _recorded(value) for name, value in values.items() if name not in hidden}
 
 
 def coarse_to_fine(method: functools.partial, sigmas: Sequence[float]) -> list[functools.partial]:

@@ -12,7 +12,7 @@ PATIENCE = 1.0
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
+def progress(description: str, total: int) -> Iterator[Callable[..., None]]:
     """A spinner with the time elapsed and a bar of items done, on stderr, gone at the end.
 
     Nothing is shown before `PATIENCE` has passed, nor where stderr is not a terminal.
@@ -22,7 +22,7 @@ def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
         total: number of items.
 
     Yields:
-        A function to call after each item.
+        A function to call after each item, or with the number of items done.
     """
     console = Console(stderr=True)
     columns = (SpinnerColumn(), "{task.description}", BarColumn(), MofNCompleteColumn())
@@ -38,7 +38,7 @@ def progress(description: str, total: int) -> Iterator[Callable[[], None]]:
     later.daemon = True
     later.start()
     try:
-        yield lambda: bar.advance(task)
+        yield lambda items=1: bar.advance(task, items)
     finally:
         later.cancel()
         later.join()

@@ -32,23 +32,34 @@ def of_run(
     Returns:
         A JSON object.
     """
-    file: dict[str, str] | str = "bundled"
-    if weights is not None:
-        with open(weights, "rb") as content:
-            digest = hashlib.file_digest(content, "sha256").hexdigest()
-        file = {"file": weights.name, "sha256": digest}
     return {
         "method": method,
         "hyperparameters": dict(hyperparameters),
         "seed": seed,
-        "model": model,
-        "weights": file,
-        "versions": {
-            "saljax": importlib.metadata.version("saljax"),
-            "jax": jax.__version__,
-            "python": platform.python_version(),
-        },
+        **classifier(model, weights),
+        "versions": versions(),
     }
+
+
+def classifier(model: str, weights: Path | None) -> dict[str, Any]:
+    """Which classifier: its name, and its file of weights by name and SHA-256, or "bundled"."""
+    file = "bundled" if weights is None else {"file": weights.name, "sha256": sha256(weights)}
+    return {"model": model, "weights": file}
+
+
+def versions() -> dict[str, str]:
+    """Of what makes the maps."""
+    return {
+        "saljax": importlib.metadata.version("saljax"),
+        "jax": jax.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file."""
+    with open(path, "rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def of_image(path: Path, size: Sequence[int], result: Explained, labels: Sequence[str]) -> dict:
@@ -94,10 +105,14 @@ def ranked(scores: np.ndarray) -> np.ndarray:
 
 def title(scores: np.ndarray, index: int, labels: Sequence[str]) -> str:
     """A class and its probability for people: `tiger cat  54.1 %`."""
-    probability = float(scores[index])
+    return title_of(labels[index], float(scores[index]))
+
+
+def title_of(label: str, probability: float) -> str:
+    """As `title`."""
     shown = f"{100 * probability:.1f} %"
     if 0 < probability < 0.001:
         shown = "< 0.1 %"
     if 0.999 < probability < 1:
         shown = "> 99.9 %"
-    return f"{labels[index]}  {shown}"
+    return f"{label}  {shown}"

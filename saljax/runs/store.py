@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import contextlib
+import hashlib
 import io
 import json
 import os
@@ -51,10 +52,34 @@ def write_array(path: Path, array: np.ndarray) -> None:
     write(path, buffer.getvalue())
 
 
-def write_json(path: Path, record: dict[str, Any]) -> None:
-    """Write a .json file for people and programs: indented, UTF-8, NaN refused."""
-    text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+def write_json(path: Path, record: dict[str, Any], indent: int | None = 2) -> None:
+    """Write a .json file for people and programs: UTF-8, NaN refused."""
+    text = json.dumps(record, indent=indent, ensure_ascii=False, allow_nan=False)
     write(path, (text + "\n").encode())
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read a .npy file that `write_array` wrote; OSError if it is damaged."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError):
+        raise OSError(f"{path}: is damaged; remove it and run again") from None
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Read a .json file that `write_json` wrote; None if it is not there, OSError if damaged."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise OSError(f"{path}: is damaged; remove it and run again") from None
+
+
+def key(**parts: Any) -> str:
+    """A few letters that change when anything does of what a file is made from."""
+    text = json.dumps(parts, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def distinct_names(paths: Iterable[Path], reserved: Iterable[str] = ()) -> list[str]:

@@ -32,6 +32,14 @@ def chooser(wanted: Sequence[str], labels: Sequence[str]) -> Callable[[np.ndarra
     return choose
 
 
+def one(wanted: str, labels: Sequence[str]) -> Callable[[np.ndarray], np.ndarray]:
+    """As `chooser` for a single class an image; ValueError where it would be several."""
+    part = _ranks_or_class(wanted, labels)
+    if isinstance(part, slice) and part.stop > 1:
+        raise ValueError(f"--target {wanted}: one class an image is compared, such as top-1")
+    return chooser([wanted], labels)
+
+
 def _ranks_or_class(text: str, labels: Sequence[str]) -> slice | int:
     ranks = re.fullmatch(r"top-?(\d+)", text.strip().lower())
     if not ranks:

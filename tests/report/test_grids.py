@@ -64,3 +64,26 @@ def test_text_is_text():
     """Neither mathematics nor a missing glyph stops a picture."""
     row = grids.explanation(np.ones((4, 4, 3)), np.ones((4, 4), np.float32), r"$\frac$ 金魚")
     assert pixels(grids.grid([row])).min() < 0.5
+
+
+def test_boxes_follow_the_size_of_the_picture():
+    """A box around the whole of 4 x 8 pixels is one around the whole of any picture."""
+    image, saliency = np.full((20, 40, 3), 0.5), np.ones((4, 8), np.float32)
+    row = grids.comparison(image, [saliency], ["a"], "title")
+    row = grids.boxed(row, np.array([[-0.5, -0.5, 7.5, 3.5], [2, 1, 3, 2]]), (4, 8))
+    first, other = row.panels
+    np.testing.assert_allclose(first.boxes, [[-0.5, -0.5, 39.5, 19.5], [12, 7, 17, 12]])
+    assert other.boxes is None
+    figure = grids.grid([row])
+    assert [len(axes.patches) for axes in figure.axes] == [4, 0]  # a dark and a light line each
+
+
+def test_a_few_extreme_pixels_hide_nothing():
+    """Half of a map is at 1, one pixel at 100: the half is bright."""
+    saliency = np.zeros((40, 40), np.float32)
+    saliency[:, 20:], saliency[0, 0] = 1, 100
+    panel = grids.Panel(np.zeros((40, 40, 3)), saliency, "", over=False)
+    figure = grids.grid([grids.Row("", "", (panel,))])
+    middle = pixels(figure)[int(pixels(figure).shape[0] * 0.6)]
+    assert middle[: len(middle) // 3].max() > 0.9  # margin
+    assert middle[int(len(middle) * 0.7)].mean() > 0.7 > 0.1 > middle[int(len(middle) * 0.3)].mean()

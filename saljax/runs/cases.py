@@ -1,0 +1,173 @@
+"""What is to be explained and judged: pictures of a folder, with the boxes a file gives them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from saljax.data import boxes, folders
+from saljax.models.labels import find_class
+from saljax.runs import store
+
+Complain = Callable[[str, str], None]
+"""Told what is wrong, and with what."""
+NAMED = 3
+"""Most files that one complaint names. Our choice."""
+
+
+class Case(NamedTuple):
+    """A picture, and a class in it.
+
+    Attributes:
+        name: of its results; no other case has it.
+        path: of the picture.
+        target: class index; None where it is chosen by the classifier's scores.
+        corners: (B, 4) in pixels of the file, as they were given; None without a file of boxes.
+        size: (height, width) that they were given for, if known.
+    """
+
+    name: str
+    path: Path
+    target: int | None
+    corners: np.ndarray | None
+    size: tuple[int, int] | None
+
+
+def gather(
+    folder: Path,
+    boxes_file: Path | None,
+    labels: Sequence[str],
+    by_label: bool | None,
+    number: int | None,
+    complain: Complain,
+) -> tuple[list[Case], bool]:
+    """Bring pictures and boxes together.
+
+    Args:
+        folder: of pictures.
+        boxes_file: see `boxes.read`; None for no boxes.
+        labels: names of the classifier's classes.
+        by_label: the target is the class of the boxes, each class of a picture a case of its own;
+            else a picture is one case, with all its boxes. None: by label where the file has any.
+        number: only the first pictures of the folder, by name; all if None.
+        complain: about what is left out.
+
+    Returns:
+        Cases in order of the pictures' names, and whether targets are those of the boxes.
+
+    Raises:
+        OSError: folder or file cannot be read.
+        ValueError: nothing can be explained, or the file of boxes is malformed.
+    """
+    if not folder.is_dir():
+        raise OSError(f"{folder}: is not a folder")
+    try:
+        paths = folders.list_images(folder)
+    except folders.UnreadableImage as error:
+        raise ValueError(f"{folder}: {error}") from None
+    if boxes_file is None:
+        if by_label:
+            raise ValueError("--target label: there are no labels without --boxes")
+        return _named([Case("", p, None, None, None) for p in paths[:number]]), False
+    annotations = boxes.read(boxes_file)
+    has_labels = any(one.label is not None for one in annotations)
+    by_label = has_labels if by_label is None else by_label
+    if by_label and not has_labels:
+        raise ValueError(f"--target label: {boxes_file} has no labels")
+    in_folder = {path.name: path for path in paths}
+    unknown = {one.file: None for one in annotations if one.file not in in_folder}
+    if unknown:
+        complain(str(boxes_file), f"has boxes of {_some(unknown)} that {folder} does not have")
+    of_file: dict[str, list[boxes.Annotation]] = {}
+    for one in annotations:
+        of_file.setdefault(one.file, []).append(one)
+    chosen = paths[:number]
+    without = [path.name for path in chosen if path.name not in of_file]
+    if without:
+        left_out = "; left out" if by_label else "; measured without"
+        complain(str(folder), f"has {_some(without)} without boxes in {boxes_file}{left_out}")
+    cases = []
+    for path in chosen:
+        own = of_file.get(path.name, [])
+        if by_label:
+            cases += _by_label(path, own, labels, complain)
+        else:
+            corners = [one.corners for one in own] or [np.zeros((0, 4))]
+            size = own[0].size if own else None
+            cases.append(Case("", path, None, np.concatenate(corners), size))
+    if not cases:
+        raise ValueError(f"{folder} and {boxes_file} have no picture in common to explain")
+    return _named(cases), by_label
+
+
+class SeenBoxes(NamedTuple):
+    """Boxes of a case on what the classifier sees.
+
+    Attributes:
+        corners: (B, 4) in its pixels.
+        lost: how many good ones the crop left out.
+        problems: what is wrong with those that were given.
+    """
+
+    corners: np.ndarray
+    lost: int = 0
+    problems: tuple[str, ...] = ()
+
+
+def seen_boxes(
+    case: Case, size: tuple[int, ...], resize: int | None, crop: int | None
+) -> SeenBoxes:
+    """Find where the boxes of a case lie for the classifier.
+
+    Args:
+        case: with or without boxes.
+        size: (height, width) of its picture.
+        resize: as `folders.prepare`.
+        crop: as `folders.prepare`.
+
+    Returns:
+        Boxes with an area.
+    """
+    none = np.zeros((0, 4), np.float32)
+    if case.corners is None or resize is None:
+        return SeenBoxes(none)
+    height, width = size
+    if case.size is not None and case.size != (height, width):
+        meant = f"{case.size[1]} x {case.size[0]}"
+        problem = f"its boxes are for {meant} pixels, it has {width} x {height}"
+        return SeenBoxes(none, problems=(problem,))
+    wrong = boxes.wrong(case.corners, (height, width))
+    good = case.corners[~wrong]
+    seen = boxes.follow(good, (height, width), resize, crop)
+    of = f"{wrong.sum()} of its {len(wrong)} boxes outside the picture or without area"
+    return SeenBoxes(seen, len(good) - len(seen), (of,) if wrong.any() else ())
+
+
+def _by_label(
+    path: Path, own: Sequence[boxes.Annotation], labels: Sequence[str], complain: Complain
+) -> list[Case]:
+    found = []
+    for one in own:
+        if one.label is None:
+            complain(path.name, "its boxes have no label; left out")
+            continue
+        try:
+            target = find_class(one.label, labels)
+        except ValueError as error:
+            complain(path.name, f"{error}; left out")
+            continue
+        found.append(Case("", path, target, one.corners, one.size))
+    return found
+
+
+def _named(cases: Sequence[Case]) -> list[Case]:
+    names = store.distinct_names(case.path for case in cases)
+    return [case._replace(name=name) for case, name in zip(cases, names, strict=True)]
+
+
+def _some(names) -> str:
+    """`4 pictures (a.jpg, b.jpg, c.jpg, ...)`."""
+    names = list(names)
+    shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"{len(names)} picture{'s' if len(names) > 1 else ''} ({shown})"
