@@ -22,7 +22,7 @@ Logits = Float[Array, "batch classes"]
 
 
 def normalized(images: Images, mean: np.ndarray, std: np.ndarray, smallest: int = 1) -> Images:
-    """Return (images - mean) / std, channel by channel.
+    """Return (images - mean) / std, channel by channel, in the precision of the images.
 
     Args:
         images: (N, height, width, 3), RGB in [0, 1].
@@ -42,7 +42,8 @@ def normalized(images: Images, mean: np.ndarray, std: np.ndarray, smallest: int 
             f"the classifier takes images of {smallest} x {smallest} pixels or more; "
             f"got {images.shape}"
         )
-    return (images - mean.reshape(1, 1, 1, 3)) / std.reshape(1, 1, 1, 3)
+    single = images.astype(jnp.promote_types(images.dtype, jnp.float32))
+    return ((single - mean.reshape(1, 1, 1, 3)) / std.reshape(1, 1, 1, 3)).astype(images.dtype)
 
 
 class Conv(nnx.Module):
