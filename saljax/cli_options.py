@@ -102,19 +102,20 @@ def _peek(args: Sequence[str], option: str) -> str | None:
 
 def _options(method: Callable) -> list[click.Option]:
     """A method's hyperparameters as options."""
-    from saljax.runs.hyperparameters import REQUIRED, hyperparameters
+    from saljax.runs.hyperparameters import REQUIRED, SIMPLE, hyperparameters, recorded
 
     options = []
     for h in hyperparameters(method):
         flag = "--" + h.name.replace("_", "-")
         required = h.default is REQUIRED
+        is_text = h.default is None or isinstance(h.default, (*SIMPLE, tuple))
         options.append(
             click.Option(
                 [f"{flag}/--no-{flag[2:]}" if h.kind is bool else flag, h.name],
                 type=_type(h),
-                default=None if required else h.default,
+                default=h.default if is_text else None,  # click would call a function
                 required=required,
-                show_default=True,
+                show_default=True if is_text or required else recorded(h.default),
                 help=h.description,
             )
         )

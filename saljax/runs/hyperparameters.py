@@ -83,13 +83,13 @@ def configure(name: str, given: Mapping[str, Any], layer: str) -> functools.part
 
     Args:
         name: in the table of methods.
-        given: hyperparameters that were asked for.
+        given: hyperparameters that were asked for; None where the method's default is meant.
         layer: of the classifier, for a method whose map is that of a layer, unless one was given.
 
     Returns:
         The method.
     """
-    keywords = dict(given)
+    keywords = {keyword: value for keyword, value in given.items() if value is not None}
     if name in AT_A_LAYER:
         keywords["layer"] = keywords.get("layer") or layer
     return functools.partial(METHODS[name], **keywords)
@@ -119,7 +119,7 @@ def in_effect(method: functools.partial, sigmas: Sequence[float] | None = None) 
     values = {**defaults, **method.keywords}
     values |= dict.fromkeys(_widths(method.func), list(sigmas)) if sigmas else {}
     hidden = ("key", "details")
-    return {name: _recorded(value) for name, value in values.items() if name not in hidden}
+    return {name: recorded(value) for name, value in values.items() if name not in hidden}
 
 
 def coarse_to_fine(method: functools.partial, sigmas: Sequence[float]) -> list[functools.partial]:
@@ -171,7 +171,7 @@ def _taken(hint: Any, default: Any) -> tuple[type, tuple[str, ...], bool, bool] 
         return str, typing.get_args(hint), True, False
     is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     allowed = typing.get_args(hint) if is_union else (hint,)
-    tuples = [typing.get_args(h) for h in allowed if typing.get_origin(h) is tuple]
+    tuples = [typing.get_args(h) for h in allowed if typing.get_origin(h) in (tuple, Sequence)]
     kinds_inside = [kinds[0] for kinds in tuples if kinds[0] in SIMPLE]
     alone = [kind for kind in (*allowed, type(default)) if kind in SIMPLE]
     if not alone and not kinds_inside:
@@ -179,11 +179,16 @@ def _taken(hint: Any, default: Any) -> tuple[type, tuple[str, ...], bool, bool] 
     return (alone or kinds_inside)[0], (), bool(alone), bool(kinds_inside)
 
 
-def _recorded(value: Any) -> Any:
+def recorded(value: Any) -> Any:
+    """A value of a hyperparameter as JSON; functions by their name."""
     if value is None or isinstance(value, (*SIMPLE, list)):
         return value
     if isinstance(value, tuple):
-        return [_recorded(part) for part in value]
+        return [recorded(part) for part in value]
     if hasattr(value, "tolist"):
         return value.tolist()
-    return getattr(value, "__name__", repr(value))
+    if isinstance(value, functools.partial):
+        keywords = ", ".join(f"{name}={recorded(v)}" for name, v in value.keywords.items())
+        return f"{recorded(value.func)}({keywords})"
+    # Where in memory an object lies is no part of what was in effect.
+    return getattr(value, "__name__", re.sub(r" at 0x[0-9a-f]+", "", repr(value)))

@@ -1,5 +1,6 @@
 """What the command line learns from a method's signature and docstring."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Literal
 
@@ -13,6 +14,7 @@ from saljax.runs.hyperparameters import (
     configure,
     hyperparameters,
     in_effect,
+    recorded,
 )
 
 
@@ -30,7 +32,7 @@ def method(
     flag: bool = False,
     points: list | None = None,
     areas: tuple[float, ...] = (0.1, 0.2),
-    sizes: int | tuple[int, ...] = 7,
+    sizes: int | Sequence[int] = 7,
     pair: tuple[jax.Array, ...] | None = None,
 ):
     """Explain.
@@ -100,7 +102,7 @@ def test_values_from_text():
 def test_the_layer_is_the_classifiers_where_none_is_given():
     assert configure("grad_cam", {"layer": None}, "conv").keywords == {"layer": "conv"}
     assert configure("grad_cam", {"layer": "early"}, "conv").keywords == {"layer": "early"}
-    assert configure("glas", {"grid": 3}, "conv").keywords == {"grid": 3}
+    assert configure("glas", {"grid": 3, "baseline": None}, "conv").keywords == {"grid": 3}
 
 
 def test_glas_can_be_set_from_the_command_line():
@@ -116,6 +118,15 @@ def test_in_effect_is_the_defaults_and_what_was_given():
     assert "key" not in effect
     effect = in_effect(partial(saljax.glas, sigma_light=1.0), (6.0, 3.0))
     assert effect["sigma_light"] == effect["sigma_spatial"] == [6.0, 3.0]
+
+
+def test_what_is_recorded_is_the_same_in_every_process():
+    """Names of functions, never where they lie in memory."""
+    baseline = partial(other, count=2)
+    assert recorded(baseline) == "other(count=2)"
+    assert recorded(jax.tree_util.Partial(other)) == "other()"
+    assert recorded((1, other)) == [1, "other"]
+    assert "0x" not in recorded(object())
 
 
 def test_coarse_to_fine_sets_every_sigma():
