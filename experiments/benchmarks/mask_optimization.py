@@ -16,6 +16,7 @@ import functools
 import platform
 import statistics
 import time
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +76,7 @@ if __name__ == "__main__":
         low = jax.tree.map(lambda weight: weight.astype(jnp.bfloat16), model)
         score_fns["bfloat16"] = jax.tree_util.Partial(half, low)
 
-    learn = functools.partial(saljax.meaningful_perturbation, num_steps=steps, init="ones")
+    learn: Any = functools.partial(saljax.meaningful_perturbation, num_steps=steps, init="ones")
     backward = jax.jit(jax.grad(lambda images, score_fn: score_fn(images)[:, 0].sum()))
     device = jax.devices()[0].device_kind
     print(
@@ -108,7 +109,7 @@ if __name__ == "__main__":
         return saljax.explain(learn, score_fn, images, targets)
 
     def one_by_one():
-        return [saljax.explain(learn, score_fn, image[None], [0], ids=[0]) for image in images]
+        return [saljax.explain(learn, score_fn, image[None], [0]) for image in images]
 
     of_one_program, of_calls = in_turns(1, together, one_by_one)
     print(f"\n{largest} images as one program: {of_calls / of_one_program:.2f} times as fast as ")

@@ -63,9 +63,10 @@ def begin(
     if init == "circle":
         return _circle(score, spatial, cells, target, top, game, chunk_size)
     whole = None if top is None else score(jnp.ones((1, *spatial)))[0]
-    flat = {"half": 0.5, "ones": 1.0, "zeros": 0.0}
-    start = jax.random.uniform(key, cells) if init == "uniform" else jnp.full(cells, flat[init])
-    return start, _classes(whole, target, top)
+    classes = _classes(whole, target, top)
+    if init == "uniform" and key is not None:
+        return jax.random.uniform(key, cells), classes
+    return jnp.full(cells, {"half": 0.5, "ones": 1.0, "zeros": 0.0}[init]), classes
 
 
 def _circle(score, spatial, cells, target, top, game, chunk_size):
