@@ -26,7 +26,8 @@ def window_blur(image: Image, weights: Float[np.ndarray, " window"]) -> Image:
         rows = jnp.arange(n)[:, None]
         matrix = jnp.zeros((n, n), image.dtype)
         matrix = matrix.at[rows, jnp.clip(rows + offsets, 0, n - 1)].add(normalized)
-        image = jnp.moveaxis(jnp.tensordot(matrix, image, (1, axis)), 0, axis)
+        blurred = jnp.tensordot(matrix, image, (1, axis), precision="highest")
+        image = jnp.moveaxis(blurred, 0, axis)
     return image
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from saljax.core import checks
-from saljax.metrics import inputs, ranking
+from saljax.metrics import inputs
 from saljax.ops import boxes as box_ops
 from saljax.ops import maps
 
@@ -37,7 +37,8 @@ def iou_curve(
         ValueError: shapes that do not go together, or a negative threshold.
 
     Source: S1, table 3. That regions of pixels are compared, and not their bounding boxes, is our
-    choice: the text asks "that the object regions are uniformly highlighted".
+    choice: the text asks "that the object regions are uniformly highlighted", and on photographs
+    the numbers come nearer to the printed ones.
     """
     saliency = inputs.picture_map(saliency)
     for threshold in thresholds:
@@ -136,11 +137,11 @@ def _kept(positive, rule, alpha):
     if rule == "value":
         low, high = positive.min(), positive.max()
         return positive - low >= alpha * (high - low)
-    ranks = ranking.ranks(positive)
-    descending = -jnp.sort(-positive.ravel())
+    order = jnp.argsort(-positive.ravel(), stable=True)
     # Rounding may let the running sum fall by a little; what has been reached stays reached.
-    reached = jax.lax.cummax(jnp.cumsum(descending))
-    return reached[ranks] < alpha * reached[-1]
+    reached = jax.lax.cummax(jnp.cumsum(positive.ravel()[order]))
+    at_pixel = jnp.zeros_like(reached).at[order].set(reached).reshape(positive.shape)
+    return at_pixel < alpha * reached[-1]
 
 
 def _extent(occupied, old, new):

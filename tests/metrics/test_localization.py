@@ -96,6 +96,15 @@ def test_the_box_equals_its_definition(rule):
         assert found == box_literally(saliency, rule, alpha, size)
 
 
+def test_a_single_pixel_reaches_its_neighbors_in_an_image_of_another_size():
+    for size in [(12, 16), (36, 80), (31, 47), (5, 7), (12, 9), (24, 8)]:
+        for row, column in [(0, 0), (3, 7), (6, 8), (10, 2), (11, 15)]:
+            saliency = np.zeros(SHAPE, np.float32)
+            saliency[row, column] = 1
+            found = box(jnp.asarray(saliency), "value", 0.5, size)
+            assert found == box_literally(saliency, "value", 0.5, size)
+
+
 def test_the_size_is_the_maps_own_or_two_numbers():
     saliency, sizes = random_map(3), (None, (36, 80))
     found = jax.jit(
@@ -153,6 +162,8 @@ def test_iou_curve_equals_its_definition():
         above = (saliency - saliency.min()) / (saliency.max() - saliency.min()) > t
         expected.append((above & truth).sum() / (above | truth).sum())
     np.testing.assert_allclose(curve(jnp.asarray(saliency), boxes_of(*boxes)), expected, rtol=1e-6)
+    half = jnp.zeros(SHAPE).at[1:10, 1:7].set(0.5).at[0, 15].set(1.0)  # not above one half
+    np.testing.assert_allclose(curve(half, boxes_of(boxes[0]))[1:3], [54 / 55, 0])
     assert curve(jnp.ones(SHAPE), boxes_of(*boxes)).tolist() == [0] * 5
     assert curve(jnp.ones(SHAPE), boxes_of()).tolist() == [0] * 5
 
