@@ -106,6 +106,8 @@ def score_drop(
 
     P(y | I) - P(y | I * (1 - S)), S min-max normalized
 
+    Noise darkens the image beyond recognition too: the number compares smooth maps only.
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: I, (*spatial, C).

@@ -32,11 +32,10 @@ def score_curves(
     counts: Int[Array, " steps"],
     chunk_size: int,
 ) -> Float[Array, "curves steps"]:
-    """Scores of images put together by rank, curve c at count k from
+    """Scores of images put together by rank.
 
-    tops[c] where the rank of the pixel is below k, and rests[c] elsewhere.
-
-    All of them go through one trace of `score_fn`, `chunk_size` at a time.
+    Curve c at count k has tops[c] where the rank of the pixel is below k, and rests[c] elsewhere.
+    All curves go through one trace of `score_fn`.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K).

@@ -126,6 +126,26 @@ def test_numpy_arrays_and_lists_of_boxes_will_do(arrays, score_fn):
     jax.eval_shape(from_numpy)
 
 
+@pytest.mark.parametrize("shape", [(16, 2), (3, 4, 5, 1)])
+def test_signals_and_volumes(shape):
+    image, saliency = jnp.zeros(shape), jnp.zeros(shape[:-1])
+    score_fn = Partial(score, jnp.zeros((image.size, 5)))
+
+    def judged():
+        mask = saliency > 0
+        curve = metrics.faithfulness_curve(score_fn, image, 0, saliency)
+        return curve, [
+            metrics.insertion_deletion(score_fn, image, 0, saliency, step=9, deletion_baseline=0.0),
+            metrics.score_drop(score_fn, image, 0, saliency),
+            metrics.average_precision(saliency, mask),
+            metrics.share_on_part(saliency, mask),
+            metrics.pointing_on_part(saliency, mask),
+        ]
+
+    curve, numbers = jax.eval_shape(judged)
+    assert curve.shape == (32,) and {x.shape for x in jax.tree.leaves(numbers)} == {()}
+
+
 def test_chunk_size_is_memory_only_and_the_classifier_is_traced_once(arrays, score_fn):
     images, _, saliency, *_ = map(jnp.asarray, arrays)
     traces = []
