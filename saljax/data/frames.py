@@ -56,7 +56,7 @@ class Frames:
             kept = kept[readable]
         self._kept = kept if fits else None
         self.labels = pictures.labels[self._rows]
-        self.names = [pictures.names[row] for row in self._rows]
+        self.names = [pictures.names[row] for row in self._rows.tolist()]
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -72,11 +72,11 @@ class Frames:
         if self._kept is not None:
             frames = self._kept[rows]
         else:
-            frames = np.stack(list(self._pool.map(self._read, self._rows[rows])))
+            frames = np.stack(list(self._pool.map(self._read, self._rows[rows].tolist())))
         return frames.astype(np.float32) / np.float32(255)
 
     def _read(self, row: int) -> np.ndarray:
-        frame = self._frame(self._pictures.read(int(row)))
+        frame = self._frame(self._pictures.read(row))
         return np.round(frame * 255).clip(0, 255).astype(np.uint8)
 
     def _try(self, row: int) -> np.ndarray | UnreadableImage:

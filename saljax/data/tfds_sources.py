@@ -62,15 +62,16 @@ def _opened(name: str, encoded: str | None = None) -> dict[str, Any]:
         ) from None
     decoders = {encoded: tfds.decode.SkipDecoding()} if encoded else None
     try:
-        return dict(tfds.data_source(name, download=False, decoders=decoders))
-    except (
-        Exception
-    ) as error:  # it raises many kinds, one of them a list of all data sets there are
+        splits: Any = tfds.data_source(name, download=False, decoders=decoders)
+        if splits:
+            return dict(splits)
+        reason = "it has no splits"
+    except Exception as error:  # of many kinds, one a list of all data sets there are
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise ValueError(
-            f"tfds:{name} cannot be opened ({reason}); expected a data set prepared with "
-            "file_format=array_record in $TFDS_DATA_DIR or ~/tensorflow_datasets"
-        ) from None
+    raise ValueError(
+        f"tfds:{name} cannot be opened ({reason}); expected a data set prepared with "
+        "file_format=array_record in $TFDS_DATA_DIR or ~/tensorflow_datasets"
+    )
 
 
 def _pictures(name: str, split: str, source: Sequence[dict], keys: tuple[str, str]) -> Pictures:

@@ -30,7 +30,7 @@ def sizes_of(tensors: Tensors, name: str) -> dict[str, int]:
     """
     sources, sizes = {row.target: row.source for row in TABLES.get(name, ())}, {}
     for ours, size in {f"{HEADS[name]}.bias": "num_classes", "fc6.bias": "hidden"}.items():
-        for key in (ours, sources.get(ours)):
+        for key in (ours, sources.get(ours, ours)):
             if key in tensors:
                 sizes[size] = tensors[key].size
     return sizes

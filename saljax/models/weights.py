@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -19,6 +20,7 @@ except ImportError:
     raise ImportError("weights are kept as safetensors: pip install 'saljax[weights]'") from None
 
 Tensors = Mapping[str, np.ndarray]
+Arrays = Mapping[str, np.ndarray | jax.Array]
 TORCH_SUFFIXES = (".pth", ".pt", ".tar")
 
 
@@ -138,7 +140,7 @@ def _leaves(model: nnx.Module) -> dict:
     return {".".join(map(str, path)): leaf.get_value() for path, leaf in flat}
 
 
-def assign(model: nnx.Module, tensors: Tensors) -> nnx.Module:
+def assign(model: nnx.Module, tensors: Arrays) -> nnx.Module:
     """Return the model with its parameters replaced by tensors of the same dotted names.
 
     Args:
@@ -162,7 +164,7 @@ def assign(model: nnx.Module, tensors: Tensors) -> nnx.Module:
     return nnx.merge(graph, nnx.from_flat_state(filled))
 
 
-def mismatch(expected: Mapping[str, tuple[int, ...]], tensors: Tensors) -> str:
+def mismatch(expected: Mapping[str, tuple[int, ...]], tensors: Arrays) -> str:
     """Say in one line how named tensors differ from the expected names and shapes.
 
     Args:

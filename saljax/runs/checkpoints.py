@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 Tree = TypeVar("Tree")
@@ -34,9 +35,10 @@ class Checkpoints:
             like: a pytree of the structure, shapes and types that were saved.
 
         Returns:
-            The same pytree with what was saved, as numpy arrays.
+            The same pytree with what was saved.
         """
-        return self._manager.restore(self.latest, args=self._args.StandardRestore(_on_host(like)))
+        args = self._args.StandardRestore(_on_host(like))
+        return jax.tree.map(jnp.asarray, self._manager.restore(self.latest, args=args))
 
 
 @contextlib.contextmanager

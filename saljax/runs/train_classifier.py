@@ -1,5 +1,6 @@
 """Teach a classifier other classes: pictures in, weights that `models.load` takes out."""
 
+import functools
 import hashlib
 import json
 import math
@@ -219,6 +220,7 @@ def train(
     return _export(out, name, data.classes, {**state.kept, **state.weights})
 
 
+@functools.cache  # and the optimizer: another run like this one finds its step compiled
 def _loss(blank: Any, recipe: Recipe, side: int) -> training.Loss:
     def loss(learning, kept, batch, key):
         (images, labels), (of_cut, of_mirror) = batch, jax.random.split(key)
@@ -235,6 +237,7 @@ def _loss(blank: Any, recipe: Recipe, side: int) -> training.Loss:
     return loss
 
 
+@functools.cache
 def _optimizer(recipe: Recipe, num_steps: int) -> optax.GradientTransformation:
     warm_up = round(WARM_UP * num_steps)
     schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warm_up, num_steps)

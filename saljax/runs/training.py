@@ -1,9 +1,9 @@
 """Training of a score function: one pure step, and the host loop around it."""
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -65,8 +65,9 @@ def step(
     """
     graded = jax.value_and_grad(loss_fn, has_aux=True)
     (loss, moved), gradient = graded(state.weights, state.kept, batch, key)
-    updates, memory = optimizer.update(gradient, state.memory, state.weights)
-    weights = optax.apply_updates(state.weights, updates)
+    with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats and step counts
+        updates, memory = optimizer.update(gradient, state.memory, state.weights)
+    weights: Any = optax.apply_updates(state.weights, updates)
     return State(state.step + 1, weights, {**state.kept, **moved}, memory, state.loss + loss)
 
 
@@ -136,22 +137,14 @@ def order(seed: int, number: int, batch_size: int) -> Callable[[int], Int[np.nda
     return rows
 
 
-class Rows(Protocol):
-    """Images of which some can be taken: an array, or something that reads them."""
-
-    def __getitem__(self, rows: Any, /) -> Any:
-        """Return images (n, *spatial, C)."""
-        ...
-
-
 def hits(
-    score_fn: ScoreFn, images: Rows, labels: Sequence[int] | np.ndarray, batch_size: int
+    score_fn: ScoreFn, images: Any, labels: Int[np.ndarray, " images"], batch_size: int
 ) -> Bool[np.ndarray, " images"]:
     """Return for which images the class of the highest score is the right one.
 
     Args:
         score_fn: a pytree, compiled once for all batches.
-        images: as many as `labels`.
+        images: as many as `labels`: an array, or what gives some of them by `images[rows]`.
         labels: class indices.
         batch_size: images scored at a time; the last batch is filled up with the first images.
     """
