@@ -109,6 +109,7 @@ def evaluate(
     """
     import jax
 
+    from saljax import models
     from saljax.runs import (
         cases,
         classifier,
@@ -134,10 +135,10 @@ def evaluate(
 
     with mistakes():
         settings = rows.settings(texts)
-        known = classifier.load(model, weights, fetching)
-        about = known.about
+        about = models.info(model)
         if about.resize is None:
             raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
+        known = classifier.load(model, weights, fetching)
         compared = rows.rows(methods, settings, about.layer, references)
         measured = measures.measures(metrics, settings, about.input_shape, boxes is not None)
         names = [row.name for row in compared] + [measure.name for measure in measured]
@@ -200,6 +201,8 @@ def evaluate(
 
 def _picture(study: Any, judged: Sequence[Any], most: int) -> bytes | None:
     """The first photographs with their boxes, and a map of each method beside them."""
+    import numpy as np
+
     from saljax.report import grids
     from saljax.runs import inputs, records, store
 
@@ -216,5 +219,6 @@ def _picture(study: Any, judged: Sequence[Any], most: int) -> bytes | None:
         if first["index"] != target["index"]:
             seen_as = f"seen as {records.title_of(first['class'], first['probability'])}"
             row = row._replace(panels=(row.panels[0]._replace(caption=seen_as), *row.panels[1:]))
-        drawn.append(grids.boxed(row, one.record["boxes"], about.input_shape[:2]))
+        corners = np.asarray(one.record["boxes"])
+        drawn.append(grids.boxed(row, corners, about.input_shape[:2]))
     return grids.png(grids.grid(drawn)) if drawn else None

@@ -83,7 +83,9 @@ def wrong(corners: Corners, size: tuple[int, int]) -> Bool[np.ndarray, " boxes"]
     return ~((inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1]))
 
 
-def follow(corners: Corners, size: tuple[int, int], resize: int, crop: int | None) -> Corners:
+def follow(
+    corners: Corners, size: tuple[int, int], resize: int, crop: int | None
+) -> Float[np.ndarray, "left 4"]:
     """Boxes on what `folders.prepare` makes of the picture.
 
     A corner is a point that is scaled and moved like the picture, then brought into the crop.
@@ -110,7 +112,7 @@ def follow(corners: Corners, size: tuple[int, int], resize: int, crop: int | Non
     return kept[~wrong(moved, (side, side))].astype(np.float32)
 
 
-def padded(corners: Corners | list, number: int) -> Corners:
+def padded(corners: Corners | list, number: int) -> Float[np.ndarray, "number 4"]:
     """Boxes and rows of NaN, (number, 4) in all, so that all images have as many."""
     filled = np.full((number, 4), np.nan, np.float32)
     filled[: len(corners)] = np.reshape(np.asarray(corners, np.float32), (-1, 4))
