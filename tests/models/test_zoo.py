@@ -152,6 +152,16 @@ def test_find_class_that_is_not_there(text, says):
     assert "\n" not in str(caught.value)
 
 
+def test_cars_names():
+    """Make, model, body and year; the two ends of the devkit's list, which no alphabet gives."""
+    cars = labels.cars()
+    assert len(cars) == len(set(cars)) == 196
+    assert cars[:2] == ("AM General Hummer SUV 2000", "Acura RL Sedan 2012")
+    assert cars[-1] == "smart fortwo Convertible 2012"
+    assert all(1990 < int(name.rsplit(" ", 1)[1]) < 2013 for name in cars)
+    assert labels.find_class("bmw m3 coupe 2012", cars) == cars.index("BMW M3 Coupe 2012")
+
+
 def test_places365_names():
     places = labels.places365()
     assert len(set(places)) == 365 == len(places)
@@ -166,6 +176,7 @@ def test_names_of_the_logits(tmp_path):
     usual, weights = ("one", "two"), tmp_path / "w.safetensors"
     assert labels.of_weights(2, usual) == labels.of_weights(2, usual, weights) == usual
     assert labels.of_weights(365, usual) == labels.places365()
+    assert labels.of_weights(196, usual) == labels.cars()
     assert labels.of_weights(3, usual) == ("0", "1", "2")
     (tmp_path / "w.labels.txt").write_text("a\nb\n")
     assert labels.of_weights(2, usual, weights) == ("a", "b")
