@@ -11,7 +11,7 @@ from saljax.models import transfer
 from saljax.models.architectures import BUILD, OWN, abstract
 from saljax.models.layers import batch_norm
 from saljax.models.tables import HEADS, TABLES
-from saljax.models.weights import parameters, shapes, write
+from saljax.models.weights import assign, parameters, shapes, write
 
 
 class Tiny(nnx.Module):
@@ -29,8 +29,11 @@ class Tiny(nnx.Module):
 @pytest.fixture
 def tiny(monkeypatch):
     monkeypatch.setitem(HEADS, "tiny", "fc")
-    model = Tiny(4, rngs=nnx.Rngs(0))
-    return model, nnx.eval_shape(lambda: Tiny(4, rngs=nnx.Rngs(0)))
+    blank, rng = nnx.eval_shape(lambda: Tiny(4, rngs=nnx.Rngs(0))), np.random.default_rng(0)
+    tensors = {
+        name: rng.uniform(0.5, 1, shape).astype(np.float32) for name, shape in shapes(blank).items()
+    }
+    return assign(blank, tensors), blank
 
 
 def on_device(model):
@@ -104,9 +107,12 @@ def test_start_drops_a_head_of_another_size_and_keeps_one_of_the_same(tmp_path):
     assert blank == {key: value.shape for key, value in tensors.items()}
 
 
-def test_start_from_scratch_is_drawn_from_the_seed(tiny, monkeypatch):
-    monkeypatch.setitem(OWN, "tiny", Tiny)
-    kernels = [parameters(transfer.start("tiny", 4, seed=s))["inner.kernel"] for s in (0, 0, 1)]
+def test_start_from_scratch_is_drawn_from_the_seed(monkeypatch):
+    monkeypatch.setitem(
+        OWN, "linear", lambda num_classes, rngs: nnx.Linear(3, num_classes, rngs=rngs)
+    )
+    kernels = [parameters(transfer.start("linear", 4, seed=s))["kernel"] for s in (0, 0, 1)]
+    assert kernels[0].shape == (3, 4)
     np.testing.assert_array_equal(kernels[0], kernels[1])
     assert not np.array_equal(kernels[0], kernels[2])
 
