@@ -84,7 +84,14 @@ def contents(out: pathlib.Path) -> dict[str, object]:
     return found
 
 
-def disturb(words: list[str], out: pathlib.Path, kills: int, total: int, rng: random.Random) -> int:
+def disturb(
+    words: list[str],
+    out: pathlib.Path,
+    kills: int,
+    total: int,
+    rng: random.Random,
+    linger: float,
+) -> int:
     """Kill the command again and again; how many of the kills met it alive."""
     written: dict[pathlib.Path, int] = {}
     alive = 0
@@ -93,7 +100,7 @@ def disturb(words: list[str], out: pathlib.Path, kills: int, total: int, rng: ra
         while process.poll() is None and len(results(out)) < moment:
             time.sleep(0.01)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(rng.random())
+            process.wait(linger * rng.random())
         alive += process.poll() is None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -108,7 +115,12 @@ def disturb(words: list[str], out: pathlib.Path, kills: int, total: int, rng: ra
 
 
 def survive(
-    folder: pathlib.Path, kills: int, images: int, words: list[str], seed: int = 0
+    folder: pathlib.Path,
+    kills: int,
+    images: int,
+    words: list[str],
+    seed: int = 0,
+    linger: float = 1.0,
 ) -> dict[str, int]:
     """Evaluate in peace and under kills; an error unless both give the same.
 
@@ -118,6 +130,7 @@ def survive(
         images: generated birds.
         words: of the command line, beside data, boxes and folder.
         seed: of the moments.
+        linger: most seconds from the file that was waited for to the kill.
 
     Returns:
         What there is to report.
@@ -127,7 +140,7 @@ def survive(
     if start(words, peaceful).wait():
         raise SystemExit("the undisturbed run failed")
     expected = contents(peaceful)
-    alive = disturb(words, disturbed, kills, len(expected), random.Random(seed))
+    alive = disturb(words, disturbed, kills, len(expected), random.Random(seed), linger)
     written = {path: path.stat().st_mtime_ns for path in disturbed.glob("maps/*/*.npy")}
     if start(words, disturbed).wait():
         raise SystemExit("the last run failed")
