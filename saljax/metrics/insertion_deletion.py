@@ -58,6 +58,9 @@ def insertion_deletion(
     order of importance replaced, equal ones in order of memory. The area is their trapezoid sum
     over n, so that a constant score c has area c.
 
+    Scattered pixels confuse a classifier sooner than a hole does: a map of noise may well have less
+    deletion than a good smooth one. Insertion does not have this weakness.
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: (*spatial, C).
