@@ -118,8 +118,6 @@ def evaluate(
         records,
         rows,
         store,
-        summary,
-        tables,
         targets,
     )
     from saljax.runs.hyperparameters import named
@@ -164,32 +162,12 @@ def evaluate(
             judged = evaluation.evaluate(study, complain, advance)
         if not any(one.maps for one in judged):
             raise ValueError("nothing could be explained")
-        has_boxes = boxes is not None
         asked = {
             "data": str(data),
             "boxes": {"file": str(boxes), "sha256": records.sha256(boxes)} if boxes else None,
             "target": "label" if by_label else wanted,
         }
-        numbers = summary.entries(study, judged)
-        seconds = summary.seconds(study, judged)
-        page = tables.markdown(
-            f"saljax evaluate: {model} on {data.resolve().name}",
-            summary.facts(study, judged, has_boxes, by_label),
-            numbers,
-            summary.sizes(judged),
-            seconds,
-            complaints,
-        )
-        record = {
-            "settings": asked | summary.settings(study),
-            "table": [entry._asdict() for entry in numbers],
-            "seconds": seconds,
-            "missing": complaints,
-            "images": summary.of_images(judged),
-        }
-        store.write(out / "table.md", page.encode())
-        store.write(out / "table.csv", tables.comma_separated(numbers).encode())
-        store.write_json(out / "table.json", record)
+        page = _write(study, judged, asked, complaints)
         click.echo(page)
         written = "table.md, table.csv, table.json"
         if drawn := _picture(study, judged, pictures):
@@ -199,6 +177,34 @@ def evaluate(
     ctx.exit(MISTAKE if complaints else 0)
 
 
+def _write(
+    study: Any, judged: Sequence[Any], asked: dict[str, Any], complaints: Sequence[str]
+) -> str:
+    """Store the table in its three forms; the one for people is returned too."""
+    from saljax.runs import store, summary, tables
+
+    numbers, seconds = summary.entries(study, judged), summary.seconds(study, judged)
+    page = tables.markdown(
+        f"{study.classifier.about.name} on {Path(asked['data']).resolve().name}",
+        summary.facts(study, judged, asked["target"]),
+        numbers,
+        summary.sizes(judged),
+        seconds,
+        complaints,
+    )
+    record = {
+        "settings": asked | summary.settings(study),
+        "table": [entry._asdict() for entry in numbers],
+        "seconds": seconds,
+        "missing": complaints,
+        "images": summary.of_images(judged),
+    }
+    store.write(study.out / "table.md", page.encode())
+    store.write(study.out / "table.csv", tables.comma_separated(numbers).encode())
+    store.write_json(study.out / "table.json", record)
+    return page
+
+
 def _picture(study: Any, judged: Sequence[Any], most: int) -> bytes | None:
     """The first photographs with their boxes, and a map of each method beside them."""
     import numpy as np
@@ -206,7 +212,7 @@ def _picture(study: Any, judged: Sequence[Any], most: int) -> bytes | None:
     from saljax.report import grids
     from saljax.runs import inputs, records, store
 
-    about, _, _, labels = study.classifier
+    about = study.classifier.about
     shown = [row.name for row in study.rows if not row.is_reference]
     shown = [name for name in shown if any(name in one.maps for one in judged)]
     drawn = []

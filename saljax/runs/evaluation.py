@@ -129,9 +129,9 @@ class _Run:
             rows = loop.score(self.score_fns["probabilities"], batch.images[0])
             probabilities = np.asarray(loop.wait(rows))
             for place in readable:
-                known[place] = self.record(batch, place, probabilities[place])
-                if known[place] is not None:
-                    store.write_json(paths[place], known[place])
+                record = known[place] = self.record(batch, place, probabilities[place])
+                if record is not None:
+                    store.write_json(paths[place], record)
         judged = {}
         for place, record in known.items():
             if record is not None:

@@ -74,7 +74,7 @@ def explain_all(
         One `Explained` an image, in order.
     """
     images = iter(images)
-    score_fn, explained = devices.replicate((score_fn, explained or score_fn), batch_size)
+    score_fn, subject = devices.replicate((score_fn, explained or score_fn), batch_size)
     while batch := list(itertools.islice(images, batch_size)):
         names = [name for name, _ in batch]
         pixels = [image for _, image in batch]
@@ -84,7 +84,7 @@ def explain_all(
         separate = one_class or targets.shape[1] == 1
         asked = list(targets.T) if separate else [targets]
         maps = [
-            [explain(method, explained, stack, t, key=key, ids=ids) for t in asked]
+            [explain(method, subject, stack, t, key=key, ids=ids) for t in asked]
             for method in methods
         ]
         per_method = [np.stack([np.asarray(wait(m)) for m in row], axis=1) for row in maps]

@@ -83,24 +83,17 @@ def settings(study: Study) -> dict[str, Any]:
     }
 
 
-def facts(study: Study, judged: Sequence[Judged], has_boxes: bool, by_label: bool) -> list[str]:
-    """Sentences that a reader of the table must know."""
-    right = sum(
-        one.record["prediction"][0]["index"] == one.record["target"]["index"] for one in judged
-    )
+def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
+    """Sentences that a reader of the table must know; `target` as the command line has it."""
+    firsts = [one.record["prediction"][0]["index"] for one in judged]
+    right = sum(f == one.record["target"]["index"] for f, one in zip(firsts, judged, strict=True))
     lost = sum(one.record["lost"] > 0 and not one.record["boxes"] for one in judged)
-    found = []
-    if by_label:
-        found.append(
-            "explained is the class of the boxes; it is the classifier's first choice "
-            f"for {right} of {len(judged)} images"
-        )
-    else:
-        found.append(f"explained is {study.wanted}")
+    explained = "the class of the boxes" if target == "label" else target
+    found = [f"explained is {explained}, the classifier's first choice in {right} of {len(judged)}"]
+    if any(case.corners is not None for case in study.cases):
+        found.append("small objects: boxes that cover less than a quarter of what it sees")
     if lost:
-        found.append(f"{lost} images without a box in what the classifier sees")
-    if has_boxes:
-        found.append("small objects: their boxes cover less than a quarter of what it sees")
+        found.append(f"without a box in what the classifier sees: {lost}")
     found += [measure.known.says for measure in study.measures if measure.known.says]
     return [*found, "± is the standard error of the mean"]
 
