@@ -17,7 +17,6 @@ is on single birds of seed 1. `experiments/birdlets_truth.py` says what the netw
 import argparse
 import time
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -27,8 +26,11 @@ import optax
 from flax import nnx
 
 from saljax.data import birdlets
+from saljax.models.architectures import abstract
 from saljax.models.birdlets import Birdlets
-from saljax.models.weights import parameters, write
+from saljax.models.weights import assign, parameters, write
+from saljax.ops import augment
+from saljax.runs import training
 
 ASSET = Path(__file__).parent.parent / "saljax" / "assets" / "birdlets.safetensors"
 CLASSES = len(birdlets.SPECIES)
@@ -72,33 +74,12 @@ def training_set(counts: dict[str, int], workers: int) -> tuple[np.ndarray, np.n
     return np.concatenate([d[0] for d in drawn]), np.concatenate([d[1] for d in drawn])
 
 
-@partial(jax.jit, static_argnums=(0, 1), donate_argnums=(2, 3))
-def step(graph, optimizer, state, memory, images, targets, key):
-    def loss(state):
-        mirror, exposure = jax.random.split(key)
-        x = images.astype(jnp.float32) / 255
-        flip = jax.random.bernoulli(mirror, shape=(len(x), 1, 1, 1))
-        x = jnp.where(flip, x[:, :, ::-1], x)
-        x = x * jax.random.uniform(exposure, (len(x), 1, 1, 1), minval=0.6, maxval=1.2)
-        logits = nnx.merge(graph, state)(jnp.clip(x, 0, 1))
-        return optax.softmax_cross_entropy(logits, targets).mean()
-
-    value, gradient = jax.value_and_grad(loss)(state)
-    updates, memory = optimizer.update(gradient, memory, state)
-    return optax.apply_updates(state, updates), memory, value
-
-
-@partial(jax.jit, static_argnums=0)
-def predict(graph, state, images):
-    return nnx.merge(graph, state)(images).argmax(axis=-1)
-
-
-def accuracy(graph, state, images, labels) -> float:
-    hits = [
-        np.asarray(predict(graph, state, images[i : i + 250])) == labels[i : i + 250]
-        for i in range(0, len(images), 250)
-    ]
-    return float(np.concatenate(hits).mean())
+def loss(weights, kept, batch, key):
+    (images, targets), (mirror, exposure) = batch, jax.random.split(key)
+    x = augment.mirror(images.astype(jnp.float32) / 255, mirror)
+    x = x * jax.random.uniform(exposure, (len(x), 1, 1, 1), minval=0.6, maxval=1.2)
+    logits = assign(abstract("birdlets"), weights)(jnp.clip(x, 0, 1))
+    return optax.softmax_cross_entropy(logits, targets).mean(), {}
 
 
 def main():
@@ -119,33 +100,31 @@ def main():
     print(f"{len(images)} pictures drawn in {time.time() - began:.0f} s", flush=True)
 
     began = time.time()
-    graph, state = nnx.split(Birdlets(rngs=nnx.Rngs(0)))
     per_epoch = len(images) // args.batch_size
     schedule = optax.warmup_cosine_decay_schedule(
         0.0, args.learning_rate, per_epoch // 2, args.epochs * per_epoch
     )
     optimizer = optax.adamw(schedule, weight_decay=1e-3)
-    memory = optimizer.init(state)
+    state = training.begin(parameters(Birdlets(rngs=nnx.Rngs(0))), {}, optimizer)
     shuffle, key = np.random.default_rng(0), jax.random.key(0)
     for epoch in range(args.epochs):
-        order, losses = shuffle.permutation(len(images)), []
+        order, state = shuffle.permutation(len(images)), state._replace(loss=jnp.float32(0))
         for i in range(per_epoch):
             rows = order[i * args.batch_size : (i + 1) * args.batch_size]
             key, own = jax.random.split(key)
-            state, memory, value = step(
-                graph, optimizer, state, memory, images[rows], targets[rows], own
-            )
-            losses.append(float(value))
+            state = training.step(loss, optimizer, state, (images[rows], targets[rows]), own)
             if epoch == 0 and i % 50 == 0:
-                print(f"step {i}, loss {value:.3f}, {time.time() - began:.0f} s", flush=True)
-        got = accuracy(graph, state, held_out, labels)
+                mean = state.loss / (i + 1)
+                print(f"step {i}, mean loss {mean:.3f}, {time.time() - began:.0f} s", flush=True)
+        score_fn = assign(abstract("birdlets"), state.weights)
+        got = training.hits(score_fn, held_out, labels, 250).mean()
         print(
-            f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, held-out accuracy {got:.4f}, "
+            f"epoch {epoch + 1}: loss {state.loss / per_epoch:.3f}, held-out accuracy {got:.4f}, "
             f"{time.time() - began:.0f} s",
             flush=True,
         )
     note = {"model": "birdlets", "made_by": "experiments/train_birdlets.py"}
-    write(args.out, parameters(nnx.merge(graph, state)), note)
+    write(args.out, {name: np.asarray(value) for name, value in state.weights.items()}, note)
 
 
 if __name__ == "__main__":

@@ -11,43 +11,29 @@ optimizer nor epochs; both are our choice.
 
 import argparse
 import time
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
 
 from saljax.data import volumes
+from saljax.models.architectures import abstract
 from saljax.models.glas3d import Glas3D
-from saljax.models.weights import parameters, write
+from saljax.models.weights import assign, parameters, write
+from saljax.runs import training
 
 ASSET = Path(__file__).parent.parent / "saljax" / "assets" / "glas3d.safetensors"
 
 
-@partial(jax.jit, static_argnums=(0, 1))
-def step(graph, optimizer, state, memory, images, labels, noise):
-    def loss(state):
-        logits = nnx.merge(graph, state)(images, noise)
-        return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-
-    value, gradient = jax.value_and_grad(loss)(state)
-    updates, memory = optimizer.update(gradient, memory, state)
-    return optax.apply_updates(state, updates), memory, value
-
-
-@partial(jax.jit, static_argnums=0)
-def predict(graph, state, images):
-    return nnx.merge(graph, state)(images).argmax(axis=-1)
-
-
-def accuracy(graph, state, images, labels) -> float:
-    hits = [
-        np.asarray(predict(graph, state, images[i : i + 40])) == labels[i : i + 40]
-        for i in range(0, len(labels), 40)
-    ]
-    return float(np.mean(hits))
+def loss(weights, kept, batch, noise):
+    volumes, labels = batch
+    network: Any = assign(abstract("glas3d"), weights)
+    logits = network(volumes, noise)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), {}
 
 
 def main():
@@ -66,29 +52,26 @@ def main():
     print(f"{len(images)} volumes drawn in {time.time() - began:.0f} s", flush=True)
 
     began = time.time()
-    graph, state = nnx.split(Glas3D(rngs=nnx.Rngs(0)))
     per_epoch = len(images) // args.batch_size
     optimizer = optax.adam(optax.cosine_decay_schedule(args.learning_rate, args.epochs * per_epoch))
-    memory = optimizer.init(state)
+    state = training.begin(parameters(Glas3D(rngs=nnx.Rngs(0))), {}, optimizer)
     shuffle, key = np.random.default_rng(0), jax.random.key(0)
     for epoch in range(args.epochs):
-        order, losses = shuffle.permutation(len(images)), []
+        order, state = shuffle.permutation(len(images)), state._replace(loss=jnp.float32(0))
         for i in range(per_epoch):
             rows = order[i * args.batch_size : (i + 1) * args.batch_size]
             key, own = jax.random.split(key)
             noise = own if epoch >= args.without_dropout else None
-            state, memory, value = step(
-                graph, optimizer, state, memory, images[rows], labels[rows], noise
-            )
-            losses.append(float(value))
-        got = accuracy(graph, state, held_out, truth)
+            state = training.step(loss, optimizer, state, (images[rows], labels[rows]), noise)
+        score_fn = assign(abstract("glas3d"), state.weights)
+        got = training.hits(score_fn, held_out, truth, 40).mean()
         print(
-            f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, held-out accuracy "
+            f"epoch {epoch + 1}: loss {state.loss / per_epoch:.3f}, held-out accuracy "
             f"{got:.4f}, {time.time() - began:.0f} s",
             flush=True,
         )
     note = {"model": "glas3d", "made_by": "experiments/train_glas3d.py"}
-    write(args.out, parameters(nnx.merge(graph, state)), note)
+    write(args.out, {name: np.asarray(value) for name, value in state.weights.items()}, note)
 
 
 if __name__ == "__main__":
