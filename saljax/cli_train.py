@@ -108,7 +108,7 @@ def classifier(
     """
     from saljax import models
     from saljax.data import class_folders, tfds_sources
-    from saljax.runs import store, train_classifier
+    from saljax.runs import framing, store, train_classifier
     from saljax.runs.progress import progress
 
     def complain(what: object, problem: str) -> None:
@@ -138,7 +138,7 @@ def classifier(
             found = class_folders.read_classes(Path(data), held_out, seed, complain)
         number = len(found.train.names) + len(found.held_out.names)
         with progress("reading pictures", number) as advance:
-            framed = train_classifier.framed(found, about, image_size, complain, advance)
+            framed = framing.framed(found, about, image_size, complain, advance)
         click.echo(
             f"{len(framed.classes)} classes; {len(framed.train)} pictures to learn from, "
             f"{len(framed.held_out)} to test on"

@@ -119,9 +119,9 @@ def find_class(text: str, labels: Sequence[str]) -> int:
     """Return the index of a class.
 
     Args:
-        text: its index in decimal, or its name; upper and lower case are the same, and so are
-            underscores and spaces. What stands in parentheses in a name may be left out. For
-            ImageNet also its WordNet id.
+        text: its index in decimal, or its name, which goes first where names are numbers. Upper
+            and lower case are the same, and so are underscores and spaces. What stands in
+            parentheses in a name may be left out. For ImageNet also its WordNet id.
         labels: the names of all classes, in order.
 
     Returns:
@@ -130,14 +130,13 @@ def find_class(text: str, labels: Sequence[str]) -> int:
     Raises:
         ValueError: no class has this index or name (near names are suggested), or several have.
     """
-    wanted = _plain(text)
-    if re.fullmatch(r"-?\d+", wanted):
+    wanted, plain = _plain(text), [_plain(label) for label in labels]
+    if re.fullmatch(r"-?\d+", wanted) and wanted not in plain:
         if 0 <= int(wanted) < len(labels):
             return int(wanted)
         raise ValueError(f"no class {wanted}: the classes are 0 to {len(labels) - 1}")
     if wanted in wordnet_ids() and tuple(labels) == imagenet():
         return wordnet_ids().index(wanted)
-    plain = [_plain(label) for label in labels]
     found = [index for index, label in enumerate(plain) if label == wanted] or [
         index for index, label in enumerate(plain) if label.split(" (")[0] == wanted
     ]

@@ -197,6 +197,10 @@ def test_class_names_beside_the_weights(tmp_path):
             labels.read(names)
 
 
+def test_a_class_named_by_a_number_is_found_by_its_name():
+    assert [labels.find_class(text, ("1", "2", "ten")) for text in ("1", "2", "0")] == [0, 1, 0]
+
+
 @pytest.mark.skipif(not (REAL / "decode.py").exists(), reason="no real weights and photographs")
 def test_real_weights_name_what_the_photographs_show(tmp_path):
     codes, path = REAL / "weights" / "resnet18_imagenet.codes.npz", tmp_path / "w.safetensors"
