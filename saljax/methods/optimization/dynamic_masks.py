@@ -10,11 +10,10 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
-from saljax.core.optimize import minimize
+from saljax.core.optimize import adam, minimize
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.ops import images, perturb
 
@@ -122,7 +121,7 @@ def dynamic_masks(
         found = minimize(
             loss,
             start,
-            optimizer=optax.adam(learning_rate),
+            optimizer=adam(learning_rate),
             num_steps=num_steps,
             project=(lambda free: free) if is_sigmoid else _clipped,
             tolerance=tolerance,

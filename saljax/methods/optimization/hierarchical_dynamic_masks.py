@@ -8,11 +8,10 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
-from saljax.core.optimize import minimize
+from saljax.core.optimize import adam, minimize
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.optimization.dynamic_masks import by_maximum, dynamic_masks
 from saljax.ops import perturb
@@ -135,7 +134,7 @@ def hierarchical_dynamic_masks(
     found = minimize(
         loss,
         jnp.ones(num_stages),
-        optimizer=optax.adam(weight_learning_rate),
+        optimizer=adam(weight_learning_rate),
         num_steps=num_weight_steps,
         tolerance=tolerance,
     )

@@ -6,11 +6,10 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int, Key, UInt
 
 from saljax.core import checks, chunks, scores
-from saljax.core.optimize import Optimized, minimize
+from saljax.core.optimize import Optimized, adam, minimize
 from saljax.core.types import Scores, Target
 from saljax.ops import images, masks
 from saljax.ops.regularizers import total_variation
@@ -142,7 +141,7 @@ def play(
     return minimize(
         loss,
         start,
-        optimizer=optax.adam(learning_rate),
+        optimizer=adam(learning_rate),
         num_steps=num_steps,
         project=lambda mask: jnp.clip(mask, 0, 1),
         tolerance=tolerance,
