@@ -97,9 +97,9 @@ def test_vmap_equals_a_loop_and_padding_with_nan_changes_nothing(arrays, score_f
     def batch(score_fn, *arrays):
         return jax.vmap(everything, (None, *[0] * 5))(score_fn, *arrays)
 
-    images, targets, saliency, boxes, keypoints = map(jnp.asarray, arrays)
-    more = jnp.pad(boxes, ((0, 0), (1, 1), (0, 0)), constant_values=jnp.nan)
-    found = jax.jit(batch)(score_fn, images, targets, saliency, more, keypoints)
+    images, targets, saliency, boxes, keypoints = arrays
+    more = np.pad(boxes, ((0, 0), (1, 1), (0, 0)), constant_values=np.nan)
+    found = jax.device_get(jax.jit(batch)(score_fn, images, targets, saliency, more, keypoints))
     one = jax.jit(everything)
     for i in range(NUMBER):
         alone = one(score_fn, images[i], targets[i], saliency[i], boxes[i], keypoints[i])
