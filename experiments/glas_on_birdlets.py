@@ -38,9 +38,10 @@ def explained(method, score_fn, images, targets, batch=4):
     for start in range(0, len(images), batch):
         chunk = np.asarray(images[start : start + batch], np.float32)
         wanted = np.asarray(targets[start : start + batch], np.int32)
-        filler = batch - len(chunk)
+        filler, ids = batch - len(chunk), np.arange(start, start + batch)
         chunk, wanted = (np.concatenate([a, np.repeat(a[-1:], filler, 0)]) for a in (chunk, wanted))
-        out.append(np.asarray(saljax.explain(method, score_fn, chunk, wanted))[: batch - filler])
+        saliency = saljax.explain(method, score_fn, chunk, wanted, ids=ids)
+        out.append(np.asarray(saliency)[: batch - filler])
     return np.concatenate(out)
 
 

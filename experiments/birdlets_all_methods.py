@@ -1,0 +1,159 @@
+r"""All methods where the truth is known: how much of each map lies on the part that decides?
+
+    python experiments/birdlets_all_methods.py singles pairs --number 100
+    python experiments/birdlets_all_methods.py singles --methods glas grad_cam --number 20
+
+On held-out birdlets that the bundled classifier gets right: the share of the map's mass (negative
+values count as none) on the diagnostic part and on the bird, and whether its maximum lies on the
+part or near it. In pictures of two species each class has its own map, which should prefer its own
+bird. Chance is the share of the picture that the part, or the bird, covers. Every method of
+`saljax.methods.table` is there; `SETTINGS` has what its paper's defaults, made for 224 x 224, become
+at 96 x 96. Results are in results/birdlets_all_methods.md.
+"""
+
+import argparse
+import functools
+import time
+
+import numpy as np
+from glas_on_birdlets import NEAR, SEED, distance, explained, predicted, rate
+
+import saljax
+from saljax import metrics
+from saljax.data import birdlets
+from saljax.methods.table import LOGITS, METHODS
+from saljax.ops import perturb
+
+SCALE = 96 / 224
+BLUR = 10 * SCALE
+
+
+def sigmas(value):
+    return {"sigma_light": value, "sigma_shadow": value, "sigma_spatial": value}
+
+
+SETTINGS = {
+    "glas": {f"sigma {value:g}": sigmas(value) for value in (6.0, 3.0, 1.5)},
+    "rglas": {"sigma 1.5, 3 rounds": sigmas(1.5) | {"max_iterations": 3, "t2": 1e9}},
+    "occlusion": {"window 15": {"window": 15, "stride": 4}, "window 8": {"window": 8, "stride": 4}},
+    "blur_occlusion": {
+        "diameter 15": {"diameter": 15.0, "stride": 4, "softness": BLUR, "blur": BLUR}
+    },
+    "variable_occlusion": {"": {"softness": BLUR, "blur": BLUR}},
+    "rise": {
+        "grid 7": {"num_masks": 2000},
+        "grid 14": {"num_masks": 2000, "grid": 14},
+    },
+    "lime": {"grid 8": {}, "grid 16": {"grid": 16}},
+    "integrated_gradients": {"50 steps": {"num_steps": 50}},
+    "excitation_backprop": {f"at {layer}": {"layer": layer} for layer in ("block4", "block1")},
+    "contrastive_excitation_backprop": {
+        f"at {layer}": {"layer": layer} for layer in ("block4", "block1")
+    },
+    "meaningful_perturbation": {
+        "mask 12": {
+            "mask_size": 12, "mask_sigma": 5 * SCALE, "jitter": 2,
+            "baseline": perturb.blurred(BLUR),
+        }
+    },
+}  # fmt: skip
+"""Method -> name of a setting -> keywords; what is not here is explained with its defaults."""
+
+
+def configured(names):
+    """Name, setting, method and the classifier it explains, for each setting of each method."""
+    logits = saljax.models.load("birdlets")
+    probabilities = saljax.scores.probabilities(logits)
+    for name in names:
+        for setting, keywords in SETTINGS.get(name, {"": {}}).items():
+            method = functools.partial(METHODS[name], **keywords)
+            yield name, setting, method, logits if name in LOGITS else probabilities
+
+
+def timed(method, score_fn, images, labels):
+    """Maps, and seconds of processor time for each; a call before these compiles."""
+    explained(method, score_fn, images[:1], labels[:1])
+    start = time.process_time()
+    saliency = explained(method, score_fn, images, labels)
+    return saliency, (time.process_time() - start) / len(images)
+
+
+def shares(saliency, masks):
+    found = [metrics.share_on_part(s, m) for s, m in zip(saliency, masks, strict=True)]
+    return 100 * np.asarray(found)
+
+
+def mean(values) -> str:
+    return f"{values.mean():.1f} ± {values.std() / np.sqrt(len(values)):.1f}"
+
+
+def singles(names, number):
+    drawn = [birdlets.sample(SEED, index) for index in range(number)]
+    scores = predicted(saljax.models.load("birdlets"), [s.image for s in drawn])
+    kept = [s for s, row in zip(drawn, scores, strict=True) if row.argmax() == s.label]
+    images, labels = [s.image for s in kept], [s.label for s in kept]
+    parts, birds = [s.diagnostic_mask for s in kept], [s.object_mask for s in kept]
+    print(f"\n## One species ({len(kept)} of {number} classified correctly)\n")
+    print("| method | setting | on the part, % | on the bird, % ", end="")
+    print(f"| maximum on the part | within {NEAR} pixels | CPU s a map |")
+    print("|---|---|---|---|---|---|---|")
+    areas = [100 * np.mean(masks) for masks in (parts, birds)]
+    near = np.mean([share_near(mask) for mask in parts])
+    print(f"| chance | | {areas[0]:.1f} | {areas[1]:.1f} | {areas[0] / 100:.3f} | {near:.3f} | |")
+    for name, setting, method, score_fn in configured(names):
+        saliency, seconds = timed(method, score_fn, images, labels)
+        away = np.asarray([distance(s, m) for s, m in zip(saliency, parts, strict=True)])
+        on_part, on_bird = (mean(shares(saliency, masks)) for masks in (parts, birds))
+        hits = f"{rate(away == 0)} | {rate(away <= NEAR)}"
+        print(f"| {name} | {setting} | {on_part} | {on_bird} | {hits} | {seconds:.2f} |", flush=True)
+
+
+def share_near(mask) -> float:
+    """Share of the picture within `NEAR` pixels of a mask: chance of a maximum to be there."""
+    rows, columns = np.indices(mask.shape)
+    there = np.argwhere(mask)
+    squared = np.square(rows[..., None] - there[:, 0]) + np.square(columns[..., None] - there[:, 1])
+    return float((squared.min(axis=-1) <= NEAR**2).mean())
+
+
+def pairs(names, number):
+    scenes = [birdlets.pair(SEED, index) for index in range(number)]
+    scores = predicted(saljax.models.load("birdlets"), [s.image for s in scenes])
+    kept = [
+        scene
+        for scene, row in zip(scenes, scores, strict=True)
+        if {bird.label for bird in scene.birds} == set(np.argsort(row)[-2:])
+    ]
+    two = [(own, other) for s in kept for own, other in (s.birds, s.birds[::-1])]
+    images, labels = [own.image for own, _ in two], [own.label for own, _ in two]
+    print(f"\n## Two species ({len(kept)} of {number} with both on top, a map for each)\n")
+    print("| method | setting | on its own part, % | on the other's, % | on its own bird, % ", end="")
+    print("| on the other, % | prefers its own bird | maximum near its own part | near the other's |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    masks = [
+        [bird.diagnostic_mask for bird in birds] for birds in zip(*two, strict=True)
+    ] + [[bird.object_mask for bird in birds] for birds in zip(*two, strict=True)]
+    areas = [f"{100 * np.mean(m):.1f}" for m in masks]
+    near = np.mean([share_near(mask) for mask in masks[0]])
+    print(f"| chance | | {' | '.join(areas)} | 0.5 | {near:.3f} | {near:.3f} |")
+    for name, setting, method, score_fn in configured(names):
+        saliency = explained(method, score_fn, images, labels)
+        found = [shares(saliency, m) for m in masks]
+        cells = " | ".join(mean(values) for values in found)
+        near = [
+            np.asarray([distance(s, m) for s, m in zip(saliency, parts, strict=True)]) <= NEAR
+            for parts in masks[:2]
+        ]
+        hits = " | ".join(rate(values) for values in (found[2] > found[3], *near))
+        print(f"| {name} | {setting} | {cells} | {hits} |", flush=True)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="All methods on birdlets.")
+    questions = {"singles": singles, "pairs": pairs}
+    parser.add_argument("questions", nargs="+", choices=list(questions))
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--number", type=int, default=100, help="of pictures for each question")
+    options = parser.parse_args()
+    for question in options.questions:
+        questions[question](options.methods, options.number)
