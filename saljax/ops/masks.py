@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Sequence
 
 import jax
@@ -95,11 +96,12 @@ def random_grid(
     Returns:
         (*shape) float32 in [0, 1].
     """
-    cells_key, *shift_keys = jax.random.split(key, 1 + len(shape))
-    mask = jax.random.bernoulli(cells_key, probability, (grid,) * len(shape)).astype(jnp.float32)
-    for n, shift_key in zip(shape, shift_keys, strict=True):
+    cells = (grid,) * len(shape)
+    drawn = jax.random.uniform(key, (math.prod(cells) + len(shape),))
+    mask = (drawn[len(shape) :] < probability).astype(jnp.float32).reshape(cells)
+    for n, place in zip(shape, drawn[: len(shape)], strict=True):
         cell = -(-n // grid)
-        shift = jax.random.randint(shift_key, (), 0, cell)
+        shift = jnp.floor(place * cell).astype(jnp.int32)
         weights = jax.lax.dynamic_slice_in_dim(_enlarging(grid, (grid + 1) * cell), shift, n)
         mask = jnp.tensordot(mask, weights, (0, 1), precision="highest")
     return mask

@@ -1,12 +1,37 @@
 import itertools
 import math
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.ndimage
+import skimage.transform
 
 from saljax.ops import masks
+
+
+def test_corners_are_the_papers_positions():
+    """METHODS section 7: floor(linspace(0, 224, 28, endpoint excluded)) on both axes."""
+    axis = np.floor(np.linspace(0, 224, 28, endpoint=False)).astype(int)
+    expected = list(itertools.product(axis, axis))
+    np.testing.assert_array_equal(masks.corners((224, 224), (8, 8)), expected)
+
+
+def test_windows_of_the_paper_cover_every_pixel():
+    windows = jax.vmap(lambda corner: masks.window((224, 224), corner, (35, 35)))
+    coverage = windows(masks.corners((224, 224), (8, 8))).sum(axis=0)
+    assert coverage.min() == 1 and coverage.max() == 25
+
+
+@pytest.mark.parametrize(
+    ("shape", "corner", "size"),
+    [((7,), (5,), (4,)), ((6, 8), (1, 0), (3, 5)), ((4, 3), (4, 3), (2, 2))],
+)
+def test_window_is_cut_at_the_border(shape, corner, size):
+    expected = np.zeros(shape)
+    expected[tuple(slice(c, c + s) for c, s in zip(corner, size, strict=True))] = 1
+    np.testing.assert_array_equal(masks.window(shape, jnp.asarray(corner), size), expected)
 
 
 @pytest.mark.parametrize(
@@ -25,3 +50,45 @@ def test_disc_is_what_is_nearer_than_its_radius(shape, center, radius):
 @pytest.mark.parametrize("radius", [0.0, -1.0])
 def test_disc_of_no_radius_is_empty(radius):
     assert not masks.disc((5, 5), jnp.asarray([2.0, 2.0]), jnp.float32(radius)).any()
+
+
+def random_grid_literally(cells, shape, shift):
+    """The masks of github.com/eclique/RISE: enlarge with skimage, cut out."""
+    grid = cells.shape[0]
+    enlarged = [(grid + 1) * math.ceil(n / grid) for n in shape]
+    whole = skimage.transform.resize(cells, enlarged, order=1, mode="reflect", anti_aliasing=False)
+    return whole[tuple(slice(s, s + n) for s, n in zip(shift, shape, strict=True))]
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid"), [((20,), 3), ((17, 24), 7), ((5, 6, 7), 2), ((9, 9), 1)]
+)
+def test_random_grid_is_a_cut_of_the_enlarged_cells(key, shape, grid):
+    """Whatever is drawn: one of all shifts of one of all grids, here of the grid it was made of."""
+    mask = np.asarray(masks.random_grid(key, shape, grid, 0.5))
+    drawn = jax.random.uniform(key, (grid ** len(shape) + len(shape),))[len(shape) :]
+    cells = np.asarray(drawn < 0.5, np.float64).reshape((grid,) * len(shape))
+    shifts = itertools.product(*(range(math.ceil(n / grid)) for n in shape))
+    assert any(
+        np.allclose(mask, random_grid_literally(cells, shape, shift), atol=1e-5) for shift in shifts
+    )
+
+
+def test_random_grids_are_in_range_and_p_in_the_mean(key):
+    draw = jax.jit(jax.vmap(lambda k: masks.random_grid(k, (13, 11), 3, 0.3)))
+    drawn = draw(jax.random.split(key, 4000))
+    assert drawn.min() >= 0 and drawn.max() <= 1 + 1e-6
+    error = drawn.std(axis=0) / math.sqrt(4000)
+    np.testing.assert_array_less(jnp.abs(drawn.mean(axis=0) - 0.3), 5 * error)
+
+
+def test_random_grid_of_certain_cells_is_one(key):
+    np.testing.assert_allclose(masks.random_grid(key, (10, 12), 4, 1.0), 1.0, atol=1e-6)
+
+
+def test_grid_segments():
+    expected = [[0, 0, 0, 1, 1], [0, 0, 0, 1, 1], [2, 2, 2, 3, 3], [2, 2, 2, 3, 3]]
+    np.testing.assert_array_equal(masks.grid_segments((4, 5), 2), expected)
+    volume = np.asarray(masks.grid_segments((6, 7, 8), 3))
+    assert set(volume.ravel()) == set(range(27))
+    assert volume[5, 0, 7] == 2 * 9 + 0 * 3 + 2

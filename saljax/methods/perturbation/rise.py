@@ -35,7 +35,7 @@ def rise(
     grid: int = 7,
     probability: float = 0.5,
     divide_by: Literal["expectation", "coverage"] = "expectation",
-    baseline: Baseline = 0.0,
+    baseline: Baseline | None = None,
     chunk_size: int = 32,
     details: bool = False,
 ) -> Saliency | RiseDetails:
@@ -58,8 +58,8 @@ def rise(
         grid: h, cells a side; evidence smaller than a cell is blurred to its size.
         probability: p, of a cell to be kept.
         divide_by: "expectation" is p N; "coverage" is sum_i m_i(x), a weighted mean of the scores.
-        baseline: what masked pixels show, in [0, 1]: 0 is black; or a color, an image, a function
-            of the image.
+        baseline: what masked pixels show, in [0, 1]: a number, a color, an image or a function of
+            the image; None is the image's mean color.
         chunk_size: masked images scored at a time; memory only, never the result.
         details: return `RiseDetails`, with the standard error of every pixel.
 
@@ -71,10 +71,11 @@ def rise(
             `probability` is above 1, or `divide_by` is unknown.
 
     Source: Petsiuk, Das, Saenko, BMVC 2018, equation 6, and github.com/eclique/RISE for the masks.
-    The equation multiplies the image, so masked pixels are black; the authors' code multiplies the
-    image after subtracting ImageNet's mean, so that they show this mean:
-    `baseline=jnp.asarray([0.485, 0.456, 0.406])`. "coverage" and the standard error (of a mean;
-    for "coverage" of a ratio, by linearization) are our choice.
+    The equation multiplies the image; the authors' code does so after subtracting the mean of the
+    classifier's training images, so that masked pixels show this mean:
+    `baseline=jnp.asarray([0.485, 0.456, 0.406])` for ImageNet. The image's own mean, the default,
+    needs no knowledge of the classifier; `baseline=0.0` is the equation read in [0, 1]. "coverage"
+    and the standard error (of a mean; for "coverage" of a ratio, by linearization) are our choice.
     """
     checks.positive(num_masks=num_masks, grid=grid, probability=probability, chunk_size=chunk_size)
     if isinstance(probability, int | float) and probability > 1:
@@ -86,7 +87,7 @@ def rise(
     def mask_of(index):
         return masks.random_grid(jax.random.fold_in(key, index), spatial, grid, probability)
 
-    unseen = perturb.baseline_image(image, baseline)
+    unseen = perturb.baseline_image(image, perturb.mean_color if baseline is None else baseline)
     answers = score_masked(score_fn, image, target, mask_of, indices, unseen, chunk_size)
     # For a ratio the scores are taken from their mean, which a square would let swallow them.
     mean = answers.mean(axis=0) if by_coverage else jnp.zeros_like(answers[0])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, UInt
 
-from saljax.core import checks
+from saljax.core import checks, chunks
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import drop_map, score_drops
 from saljax.ops import masks, perturb
@@ -52,8 +52,10 @@ def variable_occlusion(
     y ~ Normal(116.0759, 47.5054),    x ~ Uniform(0, 224)
 
     The paper answers with a point (`details`): of the tenth of the discs that lower the score most,
-    the center of the smallest. The map is the mean of what the discs over a pixel lower the score
-    by, weighted by the discs, as in `blur_occlusion`.
+    the center of the smallest. The map says the same of every pixel: each disc shares what it
+    lowers the score by among its a_i pixels, and a pixel takes the mean over the discs on it,
+
+    S(x) = sum_i m_i(x) (f(I) - f(I (1 - m_i) + blur(I) m_i)) / a_i / sum_i m_i(x)
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
@@ -67,8 +69,8 @@ def variable_occlusion(
         details: return `VariableOcclusionDetails`, with the point.
 
     Returns:
-        (*spatial) map, or (T, *spatial), in units of the score: positive where hiding lowers it,
-        0 where no disc reaches.
+        (*spatial) map, or (T, *spatial), in units of the score a pixel: positive where hiding
+        lowers it, 0 where no disc reaches.
 
     Raises:
         ValueError: `num_masks`, `blur` or `chunk_size` is not above 0, or `softness` is negative.
@@ -87,12 +89,17 @@ def variable_occlusion(
         center, radius = disc
         return masks.disc(spatial, center, radius, softness * scale)
 
+    def pixels_of(disc):
+        return jnp.maximum(masks.disc(spatial, *disc).sum(), 1.0)
+
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(num_masks))
     centers, radii = discs = jax.vmap(lambda k: draw_disc(k, spatial))(keys)
     nothing = centers[:1], jnp.zeros_like(radii[:1])
     unseen = perturb.blurred(blur * scale)(image)
     drops = score_drops(score_fn, image, target, disc_at, discs, nothing, unseen, chunk_size)
-    saliency = drop_map(drops, disc_at, discs, "mean", chunk_size)
+    areas = chunks.map_over(lambda some: jax.vmap(pixels_of)(some), discs, chunk_size)
+    areas = areas.reshape(-1, *(1,) * (drops.ndim - 1))
+    saliency = drop_map(drops / areas, disc_at, discs, "mean", chunk_size)
     if not details:
         return saliency
 
@@ -119,13 +126,14 @@ def draw_disc(
     Returns:
         Center (rank,) in array indices, and radius () in pixels.
     """
-    area_key, place_key, vertical_key = jax.random.split(key, 3)
-    area = jnp.exp(LOG_AREA[0] + LOG_AREA[1] * jax.random.normal(area_key))
+    normal_key, place_key = jax.random.split(key)
+    of_area, of_vertical = jax.random.normal(normal_key, (2,))
+    area = jnp.exp(LOG_AREA[0] + LOG_AREA[1] * of_area)
     sides = jnp.asarray(spatial, jnp.float32)
     place = sides * jax.random.uniform(place_key, sides.shape)
     if len(spatial) == 2:
-        vertical = VERTICAL[0] + VERTICAL[1] * jax.random.normal(vertical_key)
-        place = place.at[0].set(jnp.clip(vertical / SIDE, 0, 1) * sides[0])
+        vertical = (VERTICAL[0] + VERTICAL[1] * of_vertical) / SIDE
+        place = place.at[0].set(jnp.clip(vertical, 0, 1) * sides[0])
     return place - 0.5, _scale(spatial) * jnp.sqrt(area / jnp.pi)
 
 
