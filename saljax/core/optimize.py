@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from saljax.core.convolutions import in_order
+
 PATIENCE = 10
 """Steps without progress after which a loop with a tolerance ends. Our choice."""
 
@@ -24,7 +26,7 @@ class Optimized(NamedTuple):
 
 
 def adam(learning_rate: float) -> Any:
-    """`optax.adam`. Optax is imported when a mask is optimized: its import takes a quarter of the time of JAX."""
+    """`optax.adam`; optax is imported here, since it takes a quarter of the time JAX takes."""
     import optax
 
     return optax.adam(learning_rate)
@@ -60,7 +62,7 @@ def minimize(
     """
 
     def step(number, parameters, memory):
-        value, gradient = jax.value_and_grad(loss)(parameters, number)
+        value, gradient = in_order(jax.value_and_grad(loss))(parameters, number)
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats and step counts
             updates, memory = optimizer.update(gradient, memory, parameters)
         parameters = project(jax.tree.map(jnp.add, parameters, updates))
