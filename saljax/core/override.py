@@ -46,12 +46,14 @@ class Operation:
             attention), "select" for a fixed choice, "tap:<name>" for a tag.
         dependent: for each input, whether it depends on the image.
         shape: of the (first) output.
+        settings: what JAX's primitive is set to, such as the strides of a convolution.
     """
 
     kind: str
     dependent: tuple[bool, ...]
     shape: tuple[int, ...]
     compute: Callable = dataclasses.field(repr=False)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     def __call__(self, *inputs):
         """Compute the operation, for these or for other inputs, such as clipped weights."""
@@ -178,6 +180,34 @@ def evaluate(program: Program, args: Sequence[Any], rules: Rules, strict: bool =
     return jax.tree.unflatten(program.structure, outputs)
 
 
+def substitute(fn: Callable, rules: Mapping[str, Rule]) -> Callable:
+    """Compute some operations of `fn` in another way, those that depend on any of its arguments.
+
+    Unlike `override` it asks for nothing else. Calls are entered; loops and branches are not.
+
+    Args:
+        fn: any JAX function.
+        rules: kind of operation -> rule(operation, *inputs).
+
+    Returns:
+        A function with the arguments of `fn`.
+    """
+
+    def visit(operation, inputs):
+        return rules.get(operation.kind, _as_it_is)(operation, *inputs)
+
+    def substituted(*args):
+        program = trace(lambda together: fn(*together), args)
+        outputs = _start(program, (args,), visit, enter_all=True)
+        return jax.tree.unflatten(program.structure, outputs)
+
+    return substituted
+
+
+def _as_it_is(operation, *inputs):
+    return operation(*inputs)
+
+
 def _no_rule(kind):
     why = "is a loop or a branch" if kind in _LOOPS else "depends on the image"
     return (
@@ -240,8 +270,8 @@ def _operation(eqn, marks):
     shape = eqn.outvars[0].aval.shape if eqn.outvars else ()
     kind = _kind(eqn, marks, dependent)
     if kind == "relu":
-        return Operation(kind, (True,), shape, jax.nn.relu)
-    return Operation(kind, dependent, shape, compute)
+        return Operation(kind, (True,), shape, jax.nn.relu, eqn.params)
+    return Operation(kind, dependent, shape, compute, eqn.params)
 
 
 def _kind(eqn, marks, dependent):

@@ -131,9 +131,7 @@ def play(
     """
 
     def loss(mask, step):
-        answers = score(mask, step)
-        wanted = jax.vmap(lambda target: scores.pick(answers, target))(jnp.atleast_1d(classes))
-        of_classes = (answers * wanted.sum(axis=0)).astype(jnp.float32).sum()
+        of_classes = scores.of_class(score(mask, step), classes).sum()
         # A mask is in [0, 1], so its L1 norm is its sum.
         lost, area = (of_classes, 1 - mask) if game == "deletion" else (-of_classes, mask)
         return lost + l1 * area.sum() + tv * total_variation(mask, beta, isotropic=isotropic)
