@@ -26,7 +26,7 @@ class Pictures:
 
     def take(self, rows: Int[np.ndarray, " taken"]) -> "Pictures":
         """Return some of the pictures."""
-        names = [self.names[row] for row in rows.tolist()]
+        names = [self.names[int(row)] for row in rows]
         return Pictures(names, self.labels[rows], lambda index: self.read(int(rows[index])))
 
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping
 from typing import Literal
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
@@ -12,7 +11,7 @@ from jaxtyping import Array, Float
 from saljax.models.architectures import BUILD, OWN, abstract
 from saljax.models.from_torchvision import sizes_of
 from saljax.models.tables import HEADS
-from saljax.models.weights import assign, parameters
+from saljax.models.weights import Tensors, assign, parameters
 from saljax.models.zoo import load
 
 Weights = dict[str, Float[Array, "..."]]
@@ -55,7 +54,7 @@ def start(
     return assign(abstract(name, **sizes_of(tensors, name)), tensors)
 
 
-def split(name: str, model: nnx.Module, part: Part) -> tuple[Weights, Weights]:
+def split(name: str, model: nnx.Module, part: Part) -> tuple[Tensors, Tensors]:
     """Part the weights of a classifier, by dotted name, in those that learn and those that do not.
 
     Args:
@@ -67,7 +66,7 @@ def split(name: str, model: nnx.Module, part: Part) -> tuple[Weights, Weights]:
     Returns:
         Those that learn, and the others.
     """
-    tensors = {name: jnp.asarray(value) for name, value in parameters(model).items()}
+    tensors = parameters(model)
     kept = set(statistics(model))
     if part == "head":
         kept = {key for key in tensors if not key.startswith(f"{HEADS[name]}.")}

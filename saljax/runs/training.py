@@ -1,7 +1,7 @@
 """Training of a score function: one pure step, and the host loop around it."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -39,9 +39,13 @@ class State(NamedTuple):
     loss: Float[Array, ""]
 
 
-def begin(weights: Weights, kept: Weights, optimizer: optax.GradientTransformation) -> State:
-    """Return the state after no step."""
-    return State(jnp.int32(0), weights, kept, optimizer.init(weights), jnp.float32(0))
+def begin(
+    weights: Mapping[str, Any], kept: Mapping[str, Any], optimizer: optax.GradientTransformation
+) -> State:
+    """Return the state after no step, of arrays by name."""
+    learning = {name: jnp.asarray(value) for name, value in weights.items()}
+    others = {name: jnp.asarray(value) for name, value in kept.items()}
+    return State(jnp.int32(0), learning, others, optimizer.init(learning), jnp.float32(0))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

@@ -152,11 +152,11 @@ def tiny_birds(folder, **splits):
                 yield index, {"image": file, "label": index % 2}
 
     TinyBirds(data_dir=folder, file_format="array_record").download_and_prepare()
+    tfds.core.add_data_dir(folder)  # $TFDS_DATA_DIR is read once, which another test may have done
 
 
 @pytest.mark.filterwarnings("ignore")  # of tensorflow-datasets while it writes
-def test_tfds_is_read_without_tensorflow(tmp_path, monkeypatch):
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+def test_tfds_is_read_without_tensorflow(tmp_path):
     tiny_birds(tmp_path, train=10, test=4)
     found = tfds_sources.read_tfds("tiny_birds")
     assert found.classes == ("wren", "tit")
@@ -172,9 +172,8 @@ def test_tfds_is_read_without_tensorflow(tmp_path, monkeypatch):
     assert "tensorflow" not in sys.modules
 
 
-def test_tfds_that_cannot_be_read_is_said_in_one_line(tmp_path, monkeypatch):
+def test_tfds_that_cannot_be_read_is_said_in_one_line(monkeypatch):
     pytest.importorskip("tensorflow_datasets")
-    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     for name in ("no_such_birds", "oxford_flowers102"):
         with pytest.raises(ValueError, match=f"tfds:{name} cannot be opened .*array_record") as e:
             tfds_sources.read_tfds(name)
