@@ -82,3 +82,56 @@ def random_color(image: Image, key: Key[Array, ""]) -> Image:
     """One color, uniform in [0, 1] a channel, everywhere."""
     color = jax.random.uniform(key, (1,) * (image.ndim - 1) + image.shape[-1:], image.dtype)
     return jnp.broadcast_to(color, image.shape)
+
+
+def blur_pyramid(
+    image: Image, num_levels: int, max_blur: float, color: Image
+) -> Float[Array, "levels *spatial channels"]:
+    """The image at several strengths of blur, the strongest first and the image itself last.
+
+    Level l is blurred with sigma = max_blur (1 - l / (num_levels - 1)).
+
+    Args:
+        image: (*spatial, C).
+        num_levels: at least 2.
+        max_blur: standard deviation of level 0, in pixels.
+        color: what lies around the image, as an image; a wide blur draws it in from the borders.
+
+    Returns:
+        (num_levels, *spatial, C).
+    """
+    spatial = image.shape[:-1]
+
+    def level(sigma):
+        if sigma == 0:
+            return image
+        # `blur` repeats the edge, which is then the color.
+        framed = jnp.pad(image - color, [*[(1, 1)] * len(spatial), (0, 0)])
+        return image_ops.blur(framed, sigma)[(slice(1, -1),) * len(spatial)] + color
+
+    sigmas = [max_blur * (1 - number / (num_levels - 1)) for number in range(num_levels)]
+    return jnp.stack([level(sigma) for sigma in sigmas])
+
+
+def between(
+    levels: Float[Array, "levels *spatial channels"], mask: Float[Array, "*spatial"]
+) -> Image:
+    """Each pixel from the level that its mask picks: 0 the first, 1 the last, linear between.
+
+    With two levels this is `blend`.
+
+    Args:
+        levels: (L, *spatial, C), such as a `blur_pyramid`.
+        mask: (*spatial) in [0, 1].
+
+    Returns:
+        (*spatial, C).
+    """
+    position = mask * (len(levels) - 1)
+    lower = jnp.clip(jnp.floor(jax.lax.stop_gradient(position)), 0, len(levels) - 2)
+    share = (position - lower)[..., None]
+
+    def at(number):
+        return jnp.take_along_axis(levels, number.astype(jnp.int32)[None, ..., None], 0)[0]
+
+    return at(lower) * (1 - share) + at(lower + 1) * share

@@ -57,3 +57,45 @@ def test_baselines(image, key):
     color = saljax.perturb(image, none, functools.partial(perturb.random_color, key=key))
     np.testing.assert_array_equal(color, jnp.broadcast_to(color[:1, :1], color.shape))
     assert not np.array_equal(color, perturb.random_color(image, jax.random.fold_in(key, 1)))
+
+
+def blurred_by_hand(image, sigma, color):
+    """Truncated at 4 sigma, along one axis after the other, with the color around the image."""
+    reach = int(4 * sigma + 0.5)
+    weights = {o: np.exp(-(o**2) / (2 * sigma**2)) for o in range(-reach, reach + 1)}
+    total = sum(weights.values())
+    values = np.asarray(image, np.float64) - color
+    for axis in range(image.ndim - 1):
+        n = image.shape[axis]
+        rows = [
+            sum(w * values.take(i + o, axis) for o, w in weights.items() if 0 <= i + o < n) / total
+            for i in range(n)
+        ]
+        values = np.stack(rows, axis)
+    return values + color
+
+
+@pytest.mark.parametrize("shape", [(9, 2), (6, 7, 3)])
+def test_blur_pyramid(shape):
+    image = jnp.asarray(np.random.default_rng(5).uniform(size=shape), jnp.float32)
+    color = np.linspace(0.2, 0.6, shape[-1], dtype=np.float32)
+    pyramid = jax.jit(functools.partial(perturb.blur_pyramid, num_levels=4, max_blur=3.0))
+    levels = pyramid(image, color=jnp.broadcast_to(color, shape))
+    for level, sigma in zip(levels[:3], (3.0, 2.0, 1.0), strict=True):
+        np.testing.assert_allclose(level, blurred_by_hand(image, sigma, color), atol=1e-6)
+    np.testing.assert_array_equal(levels[3], image)
+
+    spatial = shape[:-1]
+    np.testing.assert_array_equal(perturb.between(levels, jnp.ones(spatial)), image)
+    np.testing.assert_array_equal(perturb.between(levels, jnp.zeros(spatial)), levels[0])
+    halfway = perturb.between(levels, jnp.full(spatial, 0.5))
+    np.testing.assert_allclose(halfway, (levels[1] + levels[2]) / 2, atol=1e-6)
+
+
+def test_between_two_levels_is_blend_with_its_derivative(image):
+    mask = jnp.asarray(np.random.default_rng(6).uniform(size=(6, 7)), jnp.float32).at[0].set(1)
+    baseline = 1 - image
+    ours, back = jax.vjp(lambda m: perturb.between(jnp.stack([baseline, image]), m), mask)
+    expected, expected_back = jax.vjp(lambda m: perturb.blend(image, m, baseline), mask)
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+    np.testing.assert_allclose(back(image)[0], expected_back(image)[0], atol=1e-6)
