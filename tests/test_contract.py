@@ -80,6 +80,18 @@ CASES = {
     "meaningful_perturbation_at_layer": inside(
         saljax.meaningful_perturbation_at_layer, (4, 5, 6, 1), layer="hidden", num_steps=5
     ),
+    "extremal_perturbation": Case(
+        functools.partial(
+            saljax.extremal_perturbation,
+            areas=(0.2, 0.5),
+            num_levels=3,
+            max_blur=2.0,
+            step=2,
+            sigma=2.0,
+            num_steps=4,
+            learning_rate=0.1,
+        ),
+    ),
     "dynamic_masks": Case(
         functools.partial(saljax.dynamic_masks, sizes=(2, 3), auxiliary=((4,),), num_steps=5),
         traces=4,

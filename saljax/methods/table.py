@@ -13,6 +13,7 @@ from saljax.methods.modified_backprop.excitation_backprop import (
 from saljax.methods.modified_backprop.guided_backprop import guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp
 from saljax.methods.optimization.dynamic_masks import dynamic_masks
+from saljax.methods.optimization.extremal import extremal_perturbation
 from saljax.methods.optimization.hierarchical_dynamic_masks import hierarchical_dynamic_masks
 from saljax.methods.optimization.meaningful import meaningful_perturbation
 from saljax.methods.optimization.meaningful_at_layer import meaningful_perturbation_at_layer
@@ -44,6 +45,7 @@ METHODS = {
     "lrp": lrp,
     "meaningful_perturbation": meaningful_perturbation,
     "meaningful_perturbation_at_layer": meaningful_perturbation_at_layer,
+    "extremal_perturbation": extremal_perturbation,
     "dynamic_masks": dynamic_masks,
     "hierarchical_dynamic_masks": hierarchical_dynamic_masks,
 }
@@ -57,12 +59,14 @@ _INSIDE = frozenset(
     }
 )  # fmt: skip
 
-LOGITS = _INSIDE | {"occlusion", "blur_occlusion", "variable_occlusion"}
+LOGITS = _INSIDE | {
+    "occlusion", "blur_occlusion", "variable_occlusion", "extremal_perturbation",
+}  # fmt: skip
 """Methods that explain the classifier's logits, as their papers do; the others probabilities."""
 
 ONE_CLASS = _INSIDE | {
     "meaningful_perturbation", "meaningful_perturbation_at_layer",
-    "dynamic_masks", "hierarchical_dynamic_masks",
+    "dynamic_masks", "hierarchical_dynamic_masks", "extremal_perturbation",
 }  # fmt: skip
 """Methods that answer one class at a time, since each class needs backward passes of its own; the
 others answer several from the same passes."""
@@ -104,6 +108,7 @@ PAPERS = {
     "lrp": "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
     "meaningful_perturbation": _PERTURBATION,
     "meaningful_perturbation_at_layer": _PERTURBATION,
+    "extremal_perturbation": "Understanding Deep Networks via Extremal Perturbations (ICCV 2019)",
     "dynamic_masks": _DYNAMIC,
     "hierarchical_dynamic_masks": _DYNAMIC,
 }
