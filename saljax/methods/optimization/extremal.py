@@ -179,13 +179,13 @@ def damped_momentum(learning_rate: float, momentum: float) -> Any:
     """
     import optax  # see `saljax.core.optimize.adam`
 
-    def init(parameters):
-        return False, jax.tree.map(jnp.zeros_like, parameters)
+    def init(params):
+        return False, jax.tree.map(jnp.zeros_like, params)
 
-    def update(gradient, state, parameters=None):
+    def update(updates, state, params=None):
         begun, average = state
         average = jax.tree.map(
-            lambda b, g: jnp.where(begun, momentum * b + (1 - momentum) * g, g), average, gradient
+            lambda b, g: jnp.where(begun, momentum * b + (1 - momentum) * g, g), average, updates
         )
         return jax.tree.map(lambda b: -learning_rate * b, average), (True, average)
 

@@ -1,0 +1,243 @@
+"""Extremal perturbations against METHODS section 8, written out one tap and one step at a time."""
+
+import functools
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+
+import saljax
+from saljax.methods.optimization.extremal import damped_momentum
+from saljax.ops import images, perturb
+
+SPATIAL, CHANNELS, CLASSES = (6, 5), 2, 3
+STEP, SIGMA = 2, 2.0
+SMALL = {"step": STEP, "sigma": SIGMA, "num_levels": 4, "max_blur": 2.0}
+
+
+def linear(weights, images):
+    return jnp.einsum("nhwc,hwck->nk", images, weights)
+
+
+@pytest.fixture
+def scene():
+    """A linear classifier, which is not the same for a mirrored image, and an image."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(*SPATIAL, CHANNELS, CLASSES)) * 5
+    image = rng.uniform(size=(*SPATIAL, CHANNELS))
+    return jnp.asarray(weights, jnp.float32), jnp.asarray(image, jnp.float32)
+
+
+def taps():
+    """For each pixel of the full mask, the nodes it sees and their weights."""
+    reach = math.ceil(SIGMA / STEP)
+    nodes = [range(math.ceil(n / STEP)) for n in SPATIAL]
+    pixels = [range(-STEP * reach, STEP * (len(n) - 1 + reach) + 1) for n in nodes]
+    seen = {}
+    for x in itertools.product(*pixels):
+        shifts = itertools.product(range(-reach - 1, reach + 2), repeat=2)
+        around = [tuple(p // STEP + s for p, s in zip(x, shift, strict=True)) for shift in shifts]
+        distances = [math.dist(x, [STEP * i for i in node]) / SIGMA for node in around]
+        kernel = [math.exp(-2 * max(0, d - 0.5) ** 2) for d in distances]
+        seen[x] = list(zip(around, kernel, strict=True))
+    return seen
+
+
+def mask_by_hand(seen, parameters):
+    """The full mask, and the derivative of each of its pixels by each node."""
+    mask, slopes = {}, {}
+    for x, around in seen.items():
+        values = [(node, k, k * parameters.get(node, 0.0)) for node, k in around]
+        total = sum(math.exp(20 * v) for _, _, v in values)
+        mask[x] = sum(v * math.exp(20 * v) for _, _, v in values) / total
+        slopes[x] = [
+            (node, k * math.exp(20 * v) / total * (1 + 20 * (v - mask[x])))
+            for node, k, v in values
+            if node in parameters
+        ]
+    return mask, slopes
+
+
+def show_by_hand(levels, value, x):
+    """A pixel of the perturbed image, and its derivative by the mask."""
+    at = value * (len(levels) - 1)
+    low = min(int(at), len(levels) - 2)
+    a, b = levels[low][x], levels[low + 1][x]
+    return a + (at - low) * (b - a), (len(levels) - 1) * (b - a)
+
+
+def extremal_by_hand(
+    weights, levels, target, area, *, game="preserve", contrastive=False, flip=True, num_steps,
+    learning_rate, momentum=0.9, area_weight=300.0, area_growth=1.0035,
+):  # fmt: skip
+    """The mask on the image after the last step, and the losses before each."""
+    weights, levels = np.asarray(weights, np.float64), np.asarray(levels, np.float64)
+    seen, pixels = taps(), list(itertools.product(*map(range, SPATIAL)))
+    grid = [range(math.ceil(n / STEP)) for n in SPATIAL]
+    parameters = dict.fromkeys(itertools.product(*grid), 1.0)
+    average, losses = None, []
+    for number in range(num_steps):
+        mask, slopes = mask_by_hand(seen, parameters)
+        by_mask = dict.fromkeys(mask, 0.0)
+        order = sorted(mask, key=mask.get)
+        zeros = math.floor(len(order) * (1 - area))
+        weight = area_weight * area_growth**number
+        loss = 0.0
+        for place, x in enumerate(order):
+            missed = mask[x] - (place >= zeros)
+            loss += weight * missed**2 / len(order)
+            by_mask[x] += weight * 2 * missed / len(order)
+        mirrored = flip and number % 2 == 0
+        seen_weights = weights[:, ::-1] if mirrored else weights
+        for sign in {"preserve": (1,), "delete": (-1,), "dual": (1, -1)}[game]:
+            shown = {
+                x: show_by_hand(levels, mask[x] if sign > 0 else 1 - mask[x], x) for x in pixels
+            }
+            scores = sum(value @ seen_weights[x] for x, (value, _) in shown.items())
+            wanted = np.eye(CLASSES)[target]
+            if contrastive:
+                others = [c for c in range(CLASSES) if c != target]
+                wanted = wanted - np.eye(CLASSES)[max(others, key=lambda c: scores[c])]
+            loss -= sign * wanted @ scores
+            for x, (_, slope) in shown.items():
+                # The mask turned around, and the reward with it: the signs cancel.
+                by_mask[x] -= wanted @ (slope @ seen_weights[x])
+        losses.append(loss)
+        gradient = dict.fromkeys(parameters, 0.0)
+        for x, by_node in slopes.items():
+            for node, slope in by_node:
+                gradient[node] += by_mask[x] * slope
+        if average is None:
+            average = gradient
+        average = {n: momentum * average[n] + (1 - momentum) * gradient[n] for n in gradient}
+        parameters = {
+            n: min(1.0, max(0.0, p - learning_rate * average[n])) for n, p in parameters.items()
+        }
+    mask, _ = mask_by_hand(seen, parameters)
+    return np.asarray([mask[x] for x in pixels]).reshape(SPATIAL), losses
+
+
+def found(scene, areas, settings, target=1):
+    weights, image = scene
+    settings = {"smoothing": 0.0, **SMALL, **settings}
+    method = functools.partial(saljax.extremal_perturbation, areas=areas, details=True, **settings)
+    return jax.jit(method)(Partial(linear, weights), image, target)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"game": "delete", "perturbation": "fade", "flip": False},
+        {"game": "dual", "contrastive": True},
+    ],
+    ids=["preserve", "delete", "dual"],
+)
+def test_equals_the_papers_equations(scene, settings):
+    # No two of the first mask's cells are equal across the step of these areas.
+    areas, steps = (0.4, 0.75), {"num_steps": 7, "learning_rate": 0.02}
+    result = found(scene, areas, settings | steps)
+    weights, image = scene
+    color = perturb.mean_color(image)
+    levels = perturb.blur_pyramid(image, 4, 2.0, color)
+    if settings.pop("perturbation", "blur") == "fade":
+        levels = jnp.stack([color, image])
+    hand = [extremal_by_hand(weights, levels, 1, a, **settings, **steps) for a in areas]
+    for mask, (expected, _) in zip(result.masks, hand, strict=True):
+        assert expected.max() - expected.min() > 0.1
+        np.testing.assert_allclose(mask, expected, atol=2e-4)
+    np.testing.assert_allclose(result.losses, sum(np.asarray(h[1]) for h in hand), rtol=1e-4)
+    np.testing.assert_allclose(result.saliency, sum(h[0] for h in hand), atol=4e-4)
+
+
+def test_areas_together_are_areas_alone_and_their_sum_is_smoothed(scene):
+    settings = {"num_steps": 7, "learning_rate": 0.02}
+    together = found(scene, (0.4, 0.75), settings | {"smoothing": 0.3})
+    for mask, area in zip(together.masks, (0.4, 0.75), strict=True):
+        np.testing.assert_allclose(mask, found(scene, (area,), settings).saliency, atol=1e-5)
+    smoothed = images.blur(together.masks.sum(0)[..., None], 0.3 * 5)[..., 0]
+    np.testing.assert_allclose(together.saliency, smoothed, atol=1e-6)
+
+
+@pytest.mark.parametrize("game", ["preserve", "delete", "dual"])
+def test_finds_the_patch_that_is_looked_at(game):
+    """16 of 144 pixels count; a mask of 0.15 of 19 x 19 pixels has room for them and its slopes."""
+    weights = np.zeros((12, 12, 1, 2), np.float32)
+    weights[7:11, 2:6, :, 0] = 1
+    method = functools.partial(
+        saljax.extremal_perturbation, areas=(0.15,), perturbation="fade", baseline=0.0, step=2,
+        sigma=4.0, num_steps=200, smoothing=0.0, game=game, flip=False, learning_rate=0.02,
+    )  # fmt: skip
+    mask = jax.jit(method)(Partial(linear, jnp.asarray(weights)), jnp.ones((12, 12, 1)), 0)
+    assert float(mask[7:11, 2:6].min()) > 0.8
+    # What a node covers has fallen to exp(-2) at one and a half sigma, 6 pixels.
+    assert float(mask.at[2:, :11].set(0).max()) < 0.2
+
+
+def test_a_tolerance_ends_early(scene):
+    result = found(scene, (0.4,), {"num_steps": 30, "tolerance": 1e9})
+    assert jnp.isfinite(result.losses[:11]).all() and jnp.isnan(result.losses[11:]).all()
+
+
+def test_memory_does_not_grow_with_the_number_of_steps(scene):
+    weights, image = scene
+
+    def temporary_bytes(num_steps):
+        run = jax.jit(functools.partial(saljax.extremal_perturbation, num_steps=num_steps, **SMALL))
+        compiled = run.lower(Partial(linear, weights), image, 1).compile()
+        return compiled.memory_analysis().temp_size_in_bytes
+
+    assert temporary_bytes(800) - temporary_bytes(8) <= 800 * 4
+
+
+GRADIENTS = (1.0, 2.0, -1.0, 0.5)
+
+
+def test_damped_momentum_step_by_step():
+    """b = 1; .9 + .2 = 1.1; .99 - .1 = .89; .801 + .05 = .851."""
+    optimizer = damped_momentum(0.1, 0.9)
+    state = optimizer.init(jnp.zeros(()))
+    for gradient, expected in zip(GRADIENTS, (1.0, 1.1, 0.89, 0.851), strict=True):
+        update, state = optimizer.update(jnp.asarray(gradient), state)
+        assert float(update) == pytest.approx(-0.1 * expected)
+
+
+def test_damped_momentum_is_pytorchs():
+    torch = pytest.importorskip("torch")
+    theirs = torch.zeros((), requires_grad=True)
+    sgd = torch.optim.SGD([theirs], lr=0.1, momentum=0.9, dampening=0.9)
+    optimizer, ours = damped_momentum(0.1, 0.9), jnp.zeros(())
+    state = optimizer.init(ours)
+    for gradient in GRADIENTS:
+        theirs.grad = torch.tensor(gradient)
+        sgd.step()
+        update, state = optimizer.update(jnp.asarray(gradient), state)
+        ours = ours + update
+        assert float(ours) == pytest.approx(theirs.item(), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"areas": ()}, "areas"),
+        ({"areas": (0.1, 10.0)}, r"`areas` must be in \(0, 1\]; got 10.0"),
+        ({"game": "play"}, "`game` must be one of preserve, delete, dual; got 'play'"),
+        ({"perturbation": "noise"}, "`perturbation` must be one of blur, fade"),
+        ({"num_levels": 1}, "`num_levels` must be at least 2; got 1"),
+        ({"step": 0}, "`step` must be greater than 0"),
+        ({"sigma": 0.0}, "sigma"),
+        ({"max_blur": -1.0}, "max_blur"),
+        ({"num_steps": 0}, "num_steps"),
+        ({"smoothing": -0.1}, "`smoothing` must be at least 0"),
+        ({"target": jnp.asarray([0, 1])}, "`target` must be one class index"),
+    ],
+)
+@pytest.mark.usefixtures("as_users_run")
+def test_wrong_hyperparameters(scene, settings, message):
+    weights, image = scene
+    with pytest.raises(ValueError, match=message):
+        saljax.extremal_perturbation(Partial(linear, weights), image, **{"target": 0} | settings)
