@@ -130,8 +130,9 @@ def test_segments_of_each_image_in_a_batch(key):
     images = jnp.stack([picture(shape, seed) for seed in (1, 2)])
     segments = np.stack([stripes((8, 8)), np.indices((8, 8))[0] // 3])
     keys = jax.random.split(key, 2)
-    method = functools.partial(saljax.lime, score_fn, num_samples=25, num_segments=5)
-    maps = jax.jit(jax.vmap(method))(images, jnp.asarray([1, 2]), key=keys, segments=segments)
+    method = functools.partial(saljax.lime, num_samples=25, num_segments=5)
+    many = jax.jit(jax.vmap(method, in_axes=(None, 0, 0)))
+    maps = many(score_fn, images, jnp.asarray([1, 2]), key=keys, segments=segments)
     for i, target in enumerate((1, 2)):
         alone = explained(
             score_fn, images[i], target, key=keys[i], segments=segments[i], num_samples=25
@@ -146,6 +147,7 @@ def test_segments_of_each_image_in_a_batch(key):
         ({"segments": np.zeros((9, 8), int)}, r"`segments` .* \(9, 9\); got \(9, 8\)"),
         ({"segments": np.full((9, 9), -1)}, r"labels 0\.\..*; got -1"),
         ({"segments": np.full((9, 9), 4), "num_segments": 4}, r"labels 0\.\.3; got 4"),
+        ({"num_segments": 4}, "give them, or `grid`"),
         ({"alpha": -1.0}, "`alpha` must be at least 0"),
         ({"kernel_width": 0.0}, "`kernel_width`"),
     ],

@@ -57,7 +57,7 @@ def random_grid_literally(cells, shape, shift):
     grid = cells.shape[0]
     enlarged = [(grid + 1) * math.ceil(n / grid) for n in shape]
     whole = skimage.transform.resize(cells, enlarged, order=1, mode="reflect", anti_aliasing=False)
-    return whole[tuple(slice(s, s + n) for s, n in zip(shift, shape, strict=True))]
+    return np.asarray(whole)[tuple(slice(s, s + n) for s, n in zip(shift, shape, strict=True))]
 
 
 @pytest.mark.parametrize(

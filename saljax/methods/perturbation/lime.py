@@ -59,8 +59,9 @@ def lime(
     goes through `jax.vmap` with the images and keys:
 
         segments = np.stack([quickshift(image) for image in images])
-        method = functools.partial(saljax.lime, score_fn, num_segments=int(segments.max()) + 1)
-        saliency = jax.jit(jax.vmap(method))(images, targets, key=keys, segments=segments)
+        method = functools.partial(saljax.lime, num_segments=int(segments.max()) + 1)
+        many = jax.jit(jax.vmap(method, in_axes=(None, 0, 0)))
+        saliency = many(score_fn, images, targets, key=keys, segments=segments)
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
@@ -87,7 +88,7 @@ def lime(
     Raises:
         ValueError: `num_samples`, `grid`, `kernel_width` or `chunk_size` is not above 0, `alpha` is
             negative, `segments` is not of the image's shape or has labels outside 0..R-1, or
-            `num_segments` is missing.
+            `num_segments` is missing or given without them.
 
     Source: Ribeiro, Singh, Guestrin, KDD 2016, and github.com/marcotcr/lime for images: ridge,
     weights and defaults. Its segments are superpixels (`quickshift` in saljax.data.superpixels);
@@ -98,6 +99,8 @@ def lime(
     )
     checks.not_negative(alpha=alpha)
     spatial = image.shape[:-1]
+    if segments is None and num_segments is not None:
+        raise ValueError("`num_segments` says how many `segments` there are; give them, or `grid`.")
     if segments is None:
         labels, number = masks.grid_segments(spatial, grid), grid ** len(spatial)
     else:
