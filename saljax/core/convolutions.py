@@ -50,4 +50,4 @@ def _ordered(operation: Operation, *inputs):
         },
     )
     batch, channel, *space = given.out_spec
-    return jnp.transpose(ordered, np.argsort((batch, *space, channel)))
+    return jnp.transpose(ordered, np.argsort((batch, *space, channel)).tolist())
