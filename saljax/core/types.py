@@ -7,6 +7,7 @@ A *mask* is (*spatial) in [0, 1]; 1 keeps the pixel, 0 replaces it by the baseli
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from jaxtyping import Array, Float, Int, Num
 
@@ -22,6 +23,6 @@ Baseline = Num[Array, "..."] | float | Callable[[Image], Num[Array, "..."]]
 """The image of no evidence: anything that broadcasts to the image, or a function of the image."""
 Reduction = Callable[[Float[Array, "*spatial channels"]], Float[Array, "*spatial"]]
 """What is made of the channels of a signed map; `saljax.ops.maps` has some."""
-Method = Callable[..., Saliency]
+Method = Callable[..., Any]
 """A pure function of one image, `method(score_fn, image, target, *, hyperparameters) -> saliency`.
 Hyperparameters are keywords with the paper's defaults; a random method also takes `key`."""
