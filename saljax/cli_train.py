@@ -7,9 +7,9 @@ import click
 from saljax import cli_options
 from saljax.cli_console import fetching, mistakes, say
 
-RATE, RATE_OF_ALL = 1e-3, 1e-4
-"""Learning rates of a head, and from scratch; and of all of a network that has learned before. Our
-choice."""
+OF_HEAD, OF_ALL, FROM_SCRATCH = 1e-2, 1e-4, 1e-3
+"""Learning rates of a head, of all of a network that has learned before, and of one that has not.
+Our choice; `experiments/results/training.md` tried the first two."""
 
 
 @click.group(cls=cli_options.InOrder)
@@ -46,8 +46,8 @@ def train() -> None:
 @click.option(
     "--learning-rate",
     type=click.FloatRange(min=0, min_open=True),
-    help=f"Highest, after a warm-up.  [default: {RATE_OF_ALL:g} for all of a network with --init, "
-    f"else {RATE:g}]",
+    help=f"Highest, after a warm-up.  [default: {OF_HEAD:g} for a head, {OF_ALL:g} for all with "
+    f"--init, {FROM_SCRATCH:g} from scratch]",
 )
 @click.option(
     "--weight-decay",
@@ -122,7 +122,7 @@ def classifier(
         part,  # pyright: ignore[reportArgumentType]
         epochs,
         batch_size,
-        learning_rate or (RATE_OF_ALL if init and part == "all" else RATE),
+        learning_rate or (OF_HEAD if part == "head" else OF_ALL if init else FROM_SCRATCH),
         weight_decay,
         batch_norm or ("stored" if init else "batch"),  # pyright: ignore[reportArgumentType]
         least_area,

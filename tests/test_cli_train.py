@@ -132,7 +132,7 @@ def test_it_learns_and_a_finished_run_is_not_run_again(undisturbed, folder, caps
 
 
 def test_only_the_head_learns_and_damaged_pictures_are_left_out(folder, tmp_path, capsys):
-    options = ("--init", "bundled", "--train", "head", "--epochs", 4, "--learning-rate", "0.01")
+    options = ("--init", "bundled", "--train", "head", "--epochs", 4)
     assert cli.main(command(folder, tmp_path, *options)) == 0
     said = capsys.readouterr()
     lines = said.out.splitlines()
@@ -148,6 +148,7 @@ def test_only_the_head_learns_and_damaged_pictures_are_left_out(folder, tmp_path
     same = {name for name in before if np.array_equal(before[name], tensors[name])}
     assert before.keys() - same == {"head.kernel", "head.bias"}
     settings = json.loads((tmp_path / "training.json").read_text())["settings"]
+    assert settings["learning_rate"] == 0.01  # of a head
     assert settings["pictures"] == counts[1] and settings["batch_norm"] == "stored"
     assert settings["init"].startswith("birdlets.safetensors, sha256 ")
 

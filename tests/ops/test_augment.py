@@ -7,6 +7,8 @@ import pytest
 
 from saljax.ops import augment
 
+cut = jax.jit(augment.random_resized_crop, static_argnums=(2, 3))
+
 
 def cut_slowly(image, top, left, height, width, side):
     """Bilinear, pixel by pixel; a triangle as wide as a pixel of whichever grid is coarser."""
@@ -39,7 +41,7 @@ def rectangle(key, number, least_area):
 @pytest.mark.parametrize("side", [4, 12])
 def test_random_resized_crop_is_the_slow_cut(key, side):
     images = jax.random.uniform(jax.random.key(1), (5, 9, 7, 3))
-    found = augment.random_resized_crop(images, key, side, 0.3)
+    found = cut(images, key, side, 0.3)
     for image, got, top, left, height, width in zip(
         np.asarray(images), found, *rectangle(key, 5, 0.3), strict=True
     ):
@@ -52,7 +54,7 @@ def test_cuttings_have_the_areas_and_ratios_promised(key):
     axis = (np.arange(64, dtype=np.float32) + 0.5) / 64
     coordinates = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1)
     images = jnp.broadcast_to(coordinates, (400, 64, 64, 2))
-    cuts = np.asarray(augment.random_resized_crop(images, key, 32, 0.25))
+    cuts = np.asarray(cut(images, key, 32, 0.25))
     # From the center of one place to that of another 20 places on; the borders bend.
     height = (cuts[:, 26, 16, 0] - cuts[:, 6, 16, 0]) * 32 / 20
     width = (cuts[:, 16, 26, 1] - cuts[:, 16, 6, 1]) * 32 / 20
