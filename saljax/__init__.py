@@ -29,6 +29,7 @@ from saljax.methods.modified_backprop.guided_backprop import guided_backprop as 
 from saljax.methods.modified_backprop.lrp import lrp as lrp
 from saljax.methods.optimization.dynamic_masks import dynamic_masks as dynamic_masks
 from saljax.methods.optimization.extremal import extremal_perturbation as extremal_perturbation
+from saljax.methods.optimization.feature_inversion import feature_inversion as feature_inversion
 from saljax.methods.optimization.hierarchical_dynamic_masks import (
     hierarchical_dynamic_masks as hierarchical_dynamic_masks,
 )

@@ -108,6 +108,9 @@ CASES = {
         image=(16, 2),
         traces=4,
     ),
+    "feature_inversion": inside(
+        saljax.feature_inversion, (16, 2), traces=6, num_inversion_steps=4, num_steps=4
+    ),
 }
 CLASSES = 4
 

@@ -14,6 +14,7 @@ from saljax.methods.modified_backprop.guided_backprop import guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp
 from saljax.methods.optimization.dynamic_masks import dynamic_masks
 from saljax.methods.optimization.extremal import extremal_perturbation
+from saljax.methods.optimization.feature_inversion import feature_inversion
 from saljax.methods.optimization.hierarchical_dynamic_masks import hierarchical_dynamic_masks
 from saljax.methods.optimization.meaningful import meaningful_perturbation
 from saljax.methods.optimization.meaningful_at_layer import meaningful_perturbation_at_layer
@@ -48,6 +49,7 @@ METHODS = {
     "extremal_perturbation": extremal_perturbation,
     "dynamic_masks": dynamic_masks,
     "hierarchical_dynamic_masks": hierarchical_dynamic_masks,
+    "feature_inversion": feature_inversion,
 }
 
 _INSIDE = frozenset(
@@ -66,7 +68,7 @@ LOGITS = _INSIDE | {
 
 ONE_CLASS = _INSIDE | {
     "meaningful_perturbation", "meaningful_perturbation_at_layer",
-    "dynamic_masks", "hierarchical_dynamic_masks", "extremal_perturbation",
+    "dynamic_masks", "hierarchical_dynamic_masks", "extremal_perturbation", "feature_inversion",
 }  # fmt: skip
 """Methods that answer one class at a time, since each class needs backward passes of its own; the
 others answer several from the same passes."""
@@ -78,6 +80,7 @@ AT_A_LAYER = frozenset(
         "excitation_backprop",
         "contrastive_excitation_backprop",
         "meaningful_perturbation_at_layer",
+        "feature_inversion",
     }
 )
 """Methods whose map is that of a layer; the command line takes the one the model names."""
@@ -85,6 +88,7 @@ AT_A_LAYER = frozenset(
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
 _DYNAMIC = "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks (2023)"
 _GLAS = "Salient Explanation for Fine-grained Classification (submitted to ICLR 2020)"
+_INVERSION = "Towards Explanation of DNN-based Prediction with Guided Feature Inversion (KDD 2018)"
 _PERTURBATION = "Interpretable Explanations of Black Boxes by Meaningful Perturbation (ICCV 2017)"
 
 PAPERS = {
@@ -111,4 +115,5 @@ PAPERS = {
     "extremal_perturbation": "Understanding Deep Networks via Extremal Perturbations (ICCV 2019)",
     "dynamic_masks": _DYNAMIC,
     "hierarchical_dynamic_masks": _DYNAMIC,
+    "feature_inversion": _INVERSION,
 }

@@ -38,7 +38,7 @@ def smooth_mask(
         as much after the last node; `inside` cuts the image out. A grid of ones gives 0.976 to
         0.996 inside (step 7, sigma 21), since the maximum is a smooth one.
 
-    Source: Fong, Patrick, Vedaldi, ICCV 2019, section 3.2; kernel, sharpness and extent as in the
+    Source: Fong, Patrick, Vedaldi, ICCV 2019; kernel, sharpness and extent as in the
     authors' code, which the paper's differ from by constants. For a sigma that is no multiple of
     `step` the extent is our choice.
     """

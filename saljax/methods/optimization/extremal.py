@@ -100,10 +100,10 @@ def extremal_perturbation(
         ValueError: no area or one outside (0, 1], a size, number or rate that is not above 0,
             fewer than 2 levels, several targets, or an unknown choice.
 
-    Source: Fong, Patrick, Vedaldi, ICCV 2019, equations 1 to 5; settings as in the authors' code
-    and its benchmark, which takes areas 0.025 to 0.2, adds the masks up and smooths by 0.09; the
-    default of one area is our choice. Deviations: the baseline is the image's mean color where the
-    paper has the training set's; the smoothing repeats the image's border.
+    Source: Fong, Patrick, Vedaldi, ICCV 2019; settings as in the authors' code and its benchmark,
+    which takes areas 0.025, 0.05, 0.1 and 0.2, adds the masks up and smooths by 0.09. One area
+    unless told otherwise is our choice. Deviations: the baseline is the image's mean color where
+    theirs is the training set's; the smoothing repeats the image's border.
     """
     checks.one_of(get_args(Game), game=game)
     checks.one_of(get_args(Perturbation), perturbation=perturbation)
