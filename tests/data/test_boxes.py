@@ -11,7 +11,8 @@ from saljax.data import boxes, folders
 def test_json(tmp_path):
     path = tmp_path / "boxes.json"
     records = [
-        {"file": "a.jpg", "label": 65, "wnid": "n1", "boxes": [[1, 2, 3, 4]], "width": 9, "height": 8},
+        {"file": "a.jpg", "label": 65, "wnid": "n1", "boxes": [[1, 2, 3, 4]], "width": 9,
+         "height": 8},
         {"file": "b.jpg", "wnid": "n01440764", "boxes": []},
         {"file": "a.jpg", "label": 65, "boxes": [[5, 6, 7.5, 8]]},
         {"file": "a.jpg", "label": "cat", "boxes": [[0, 0, 1, 1]], "who": "me"},

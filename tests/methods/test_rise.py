@@ -75,7 +75,7 @@ def test_equals_equation_6_at_any_rank(key, shape, grid, p, divide_by):
     }[divide_by]
     found = explained(
         score_fn, image, jnp.asarray([0, 1]), key=key, num_masks=number, grid=grid, probability=p,
-        divide_by=divide_by, chunk_size=8, details=True,
+        divide_by=divide_by, baseline=0.0, chunk_size=8, details=True,
     )  # fmt: skip
     np.testing.assert_allclose(found.saliency[1], expected, rtol=1e-4)
     np.testing.assert_allclose(found.standard_error[1], error, rtol=1e-3, atol=1e-6)
