@@ -18,7 +18,6 @@ results/agreement_with_peers.md.
 import argparse
 import functools
 import json
-import time
 from pathlib import Path
 
 import jax
@@ -54,7 +53,7 @@ OURS = {
 
 
 def network(weights, double):
-    """torchvision's ResNet-50 and the same of RGB in [0, 1]; no ReLU works in place."""
+    """ResNet-50 of torchvision, and the same of RGB in [0, 1]; no ReLU works in place."""
     import_torchvision()
     import torch  # pyright: ignore[reportMissingImports]
     from torchvision.models import resnet50  # pyright: ignore[reportMissingImports]
@@ -169,7 +168,7 @@ def main():
             for i in range(len(images))
         ]
         for peer, explain in all_peers[name].items():
-            start, found = time.perf_counter(), []
+            found = []
             for i, target in enumerate(targets):
                 saliency = explain(tensors[i : i + 1].clone().requires_grad_(), target=target)
                 theirs = np.moveaxis(saliency.detach().numpy(), 1, -1)
