@@ -134,8 +134,10 @@ def main():
                 )
             if options.pictures:
                 options.pictures.mkdir(parents=True, exist_ok=True)
-                titles = [f"{who}, {a}" for who in ("saljax", "TorchRay") for a in areas]
-                rows = grids.rows(image, np.concatenate([ours, theirs]), titles)
+                rows = [
+                    grids.comparison(image, list(masks), [f"area {a}" for a in areas], whose)
+                    for whose, masks in (("saljax", ours), ("TorchRay", theirs))
+                ]
                 picture = grids.png(grids.grid(rows))
                 (options.pictures / f"{number}_{num_steps}.png").write_bytes(picture)
         correlation, overlap = np.median(agreement, axis=0)
