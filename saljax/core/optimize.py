@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from saljax.core.convolutions import in_order
+from saljax.core.loops import while_loop
 
 PATIENCE = 10
 """Steps without progress after which a loop with a tolerance ends. Our choice."""
@@ -44,8 +45,8 @@ def minimize(
     """Minimize a loss by gradient steps, inside the compiled program.
 
     Under vmap each image has its own loop and its own optimizer state. With a tolerance an image
-    that has stopped keeps its parameters; the batch ends with its slowest image, and a step costs
-    the same whether all images of the batch still move or one.
+    that has stopped keeps its parameters, and the others go on without it: see
+    `saljax.core.loops.while_loop`.
 
     Args:
         loss: parameters, step () -> (). What is random in it folds its key with the step.
@@ -92,5 +93,5 @@ def minimize(
 
     losses = jnp.full(num_steps, jnp.nan, jnp.float32)
     state = (0, start, optimizer.init(start), losses, jnp.float32(jnp.inf), 0)
-    _, parameters, _, losses, _, _ = jax.lax.while_loop(moving, advance, state)
+    _, parameters, _, losses, _, _ = while_loop(moving, advance, state)
     return Optimized(parameters, losses)

@@ -126,6 +126,18 @@ def trace(fn: Callable, *args: Any) -> Program:
     return Program(closed, jax.tree.structure(shapes))
 
 
+def opened(fn: Callable, *args: Any) -> tuple[list[Any], Callable]:
+    """Arrays that `fn` closes over, and the same function of these and its arguments."""
+    program = trace(lambda together: fn(*together), args)
+
+    def of_all(given, *args):
+        closed = program.closed.replace(consts=given)
+        outputs = _start(Program(closed, program.structure), (args,), _apply, enter_all=False)
+        return jax.tree.unflatten(program.structure, outputs)
+
+    return program.closed.consts, of_all
+
+
 def operations(program: Program, *args: Any) -> list[Operation]:
     """All operations that depend on the first argument, in order, without computing anything."""
     found = []
@@ -194,7 +206,8 @@ def substitute(fn: Callable, rules: Mapping[str, Rule]) -> Callable:
     """
 
     def visit(operation, inputs):
-        return rules.get(operation.kind, _as_it_is)(operation, *inputs)
+        rule = rules.get(operation.kind)
+        return operation(*inputs) if rule is None else rule(operation, *inputs)
 
     def substituted(*args):
         program = trace(lambda together: fn(*together), args)
@@ -204,7 +217,7 @@ def substitute(fn: Callable, rules: Mapping[str, Rule]) -> Callable:
     return substituted
 
 
-def _as_it_is(operation, *inputs):
+def _apply(operation, inputs):
     return operation(*inputs)
 
 

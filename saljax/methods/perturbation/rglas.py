@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
+from saljax.core.loops import while_loop
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.glas import Unit, pixels_per_unit, responses, search_points
 from saljax.ops import gaussians, maps, perturb
@@ -110,6 +111,6 @@ def rglas(
         omega = jnp.ones(len(centers), bool)
         start = (jnp.int32(0), jnp.zeros(spatial, jnp.float32), image, omega, jnp.bool_(False))
         step = functools.partial(iterate, one_target)
-        return maps.normalize(jax.lax.while_loop(unfinished, step, start)[1])
+        return maps.normalize(while_loop(unfinished, step, start)[1])
 
     return recurse(target) if jnp.ndim(target) == 0 else jax.vmap(recurse)(target)
