@@ -22,7 +22,10 @@ def mistakes() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        raise click.ClickException(str(error) or type(error).__name__) from None
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror.lower()}"  # without Python's number for it
+        raise click.ClickException(text or type(error).__name__) from None
     except JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise

@@ -165,7 +165,7 @@ def test_another_run_in_the_same_folder_is_refused(undisturbed, folder, capsys):
         (["--model", "glas3d"], ["glas3d takes no pictures"]),
         (["--model", "resnet18", "--init", "BUNDLED"], ["do not fit resnet18", "no classifier"]),
         (["--model", "resnet18", "--init", "bundled"], ["resnet18 comes without weights"]),
-        (["--init", "missing.safetensors"], ["missing.safetensors"]),
+        (["--init", "missing.safetensors"], ["saljax: missing.safetensors: no such file or"]),
         (["--train", "head"], ["to train only the head, give --init"]),
         (["--epochs", "0"], ["0 is not in the range"]),
         (["--data", "nowhere"], ["nowhere: no such folder"]),

@@ -148,9 +148,10 @@ def find_class(text: str, labels: Sequence[str]) -> int:
     near = [label for label in plain if wanted and wanted in label]
     near += difflib.get_close_matches(wanted, plain, n=5)
     names = ", ".join(labels[plain.index(label)] for label in dict.fromkeys(near[:5]))
-    raise ValueError(
-        f"no class is called {text!r}" + (f"; near: {names}" if names else "; give its index")
-    )
+    hint = f"near: {names}" if names else f"the classes are {', '.join(labels)}"
+    if not names and len(labels) > 20:
+        hint = f"give its index, 0 to {len(labels) - 1}"
+    raise ValueError(f"no class is called {text!r}; {hint}")
 
 
 def _plain(text: str) -> str:

@@ -152,6 +152,11 @@ def test_find_class_that_is_not_there(text, says):
     assert "\n" not in str(caught.value)
 
 
+def test_the_classes_are_named_where_they_are_few():
+    with pytest.raises(ValueError, match="'zebra'; the classes are cat, dog"):
+        labels.find_class("zebra", ("cat", "dog"))
+
+
 def test_cars_names():
     """Make, model, body and year; the two ends of the devkit's list, which no alphabet gives."""
     cars = labels.cars()
