@@ -64,6 +64,23 @@ def test_only_the_right_rooms_know_flax_and_jaxprs(path):
     assert path.name not in ("utils.py", "base.py")
 
 
+@pytest.mark.parametrize("folder", ["ops", "core", "methods", "metrics"])
+def test_products_of_our_own_say_their_precision(folder):
+    """Without it a GPU or TPU rounds masks and blurs to 8 or 11 bits; the classifier chooses."""
+    products = {"tensordot", "einsum", "matmul", "dot", "vdot", "inner"}
+    silent = []
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            is_product = isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                of_jax = isinstance(node.func.value, ast.Name) and node.func.value.id == "jnp"
+                given = {keyword.arg for keyword in node.keywords}
+                is_product = of_jax and node.func.attr in products and "precision" not in given
+            if is_product:
+                silent.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert silent == []
+
+
 def run(code: str) -> str:
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

@@ -114,7 +114,7 @@ def preprocess(
 
 
 def _class_sums(score_fn, membership, images):
-    return score_fn(images) @ membership
+    return jnp.matmul(score_fn(images), membership, precision="highest")
 
 
 def class_sums(score_fn: ScoreFn, groups: Sequence[Sequence[int]], num_classes: int) -> ScoreFn:

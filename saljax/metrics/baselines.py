@@ -2,45 +2,11 @@
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
 
-from saljax.core import checks
 from saljax.core.types import Image
+from saljax.ops import images
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
-
-
-def window_blur(image: Image, weights: Float[np.ndarray, " window"]) -> Image:
-    """Blur with a separable window, the edge pixels repeated outside.
-
-    Args:
-        image: (*spatial, C).
-        weights: an odd number of them; they are made to sum to 1.
-
-    Returns:
-        (*spatial, C).
-    """
-    offsets = jnp.arange(len(weights))[None] - len(weights) // 2
-    normalized = jnp.asarray(weights / weights.sum(), image.dtype)[None]
-    for axis, n in enumerate(image.shape[:-1]):
-        rows = jnp.arange(n)[:, None]
-        matrix = jnp.zeros((n, n), image.dtype)
-        matrix = matrix.at[rows, jnp.clip(rows + offsets, 0, n - 1)].add(normalized)
-        blurred = jnp.tensordot(matrix, image, (1, axis), precision="highest")
-        image = jnp.moveaxis(blurred, 0, axis)
-    return image
-
-
-def gaussian_window(sigma: float, kernel: int) -> Float[np.ndarray, " window"]:
-    """Values of a Gaussian at the `kernel` whole numbers around 0.
-
-    Raises:
-        ValueError: `sigma` is not above 0, or `kernel` is not an odd number above 0.
-    """
-    checks.positive(sigma=sigma, kernel=kernel)
-    if kernel % 2 == 0:
-        raise ValueError(f"`kernel` must be odd; got {kernel}.")
-    return np.exp(-((np.arange(kernel) - kernel // 2) ** 2) / (2 * sigma**2))
 
 
 def rise_blur(image: Image) -> Image:
@@ -59,7 +25,7 @@ def rise_blur(image: Image) -> Image:
     """
     offsets = np.arange(11)[None] - 5 + 11 * np.arange(-2, 3)[:, None]
     folded = np.where(np.abs(offsets) <= 4 * 5, np.exp(-(offsets**2) / (2 * 5**2)), 0.0)
-    return window_blur(image, folded.sum(axis=0))
+    return images.window_blur(image, folded.sum(axis=0))
 
 
 def imagenet_mean(image: Image) -> Image:

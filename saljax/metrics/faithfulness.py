@@ -7,8 +7,8 @@ from jaxtyping import Array, Float
 
 from saljax.core import checks
 from saljax.core.types import Image, ScoreFn, Target
-from saljax.metrics import baselines, inputs, ranking
-from saljax.ops import maps
+from saljax.metrics import inputs, ranking
+from saljax.ops import images, maps
 
 
 def faithfulness(
@@ -92,16 +92,17 @@ def faithfulness_curve(
     of 10"). S3 adds the smoothed map "with a small weight"; weight and blur are our choice. The
     blur repeats the edge pixels, where the code sets zeros outside and is off center by a pixel.
     """
-    checks.positive(num_steps=num_steps, chunk_size=chunk_size)
+    checks.positive(num_steps=num_steps, chunk_size=chunk_size, sigma=sigma, kernel=kernel)
+    if kernel % 2 == 0:
+        raise ValueError(f"`kernel` must be odd; got {kernel}.")
     checks.not_negative(tie_break=tie_break)
     saliency = inputs.map_of(image, saliency, target)
-    window = baselines.gaussian_window(sigma, kernel)
-    smoothed = baselines.window_blur(saliency[..., None], window)[..., 0]
+    smoothed = images.blur(saliency[..., None], sigma, kernel // 2)[..., 0]
     pixels = math.prod(saliency.shape)
     counts = [step * pixels // num_steps for step in range(1, num_steps + 1)]
     return ranking.score_curves(
         score_fn, target, saliency + tie_break * smoothed,
-        image[None], baselines.window_blur(image, window)[None],
+        image[None], images.blur(image, sigma, kernel // 2)[None],
         jnp.asarray(counts, jnp.int32), chunk_size,
     )[0]  # fmt: skip
 

@@ -86,7 +86,7 @@ def spread_grid(
     """
     for n in shape:
         centers = grid_centers((n,), values.shape[0])
-        values = jnp.tensordot(values, _kernel(n, centers, sigma**2), (0, 0))
+        values = jnp.tensordot(values, _kernel(n, centers, sigma**2), (0, 0), precision="highest")
     return values
 
 
@@ -109,7 +109,8 @@ def spread_points(
     """
     kernels = _axis_kernels(shape, points, sigma**2)
     operands = [x for axis, kernel in enumerate(kernels) for x in (kernel, [0, axis + 1])]
-    return jnp.einsum(values, [0], *operands, list(range(1, len(shape) + 1)))
+    axes = list(range(1, len(shape) + 1))
+    return jnp.einsum(values, [0], *operands, axes, precision="highest")
 
 
 def spread_euclidean(

@@ -5,20 +5,21 @@ from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 
 def blur(
-    image: Float[Array, "*spatial channels"], sigma: float
+    image: Float[Array, "*spatial channels"], sigma: float, radius: int | None = None
 ) -> Float[Array, "*spatial channels"]:
     """Gaussian blur with the edge pixels repeated outside.
 
-    The kernel is cut at 4 sigma and sums to 1, so a constant stays constant. Each axis is one
-    product with a banded matrix, which costs the same for any sigma.
+    The kernel is cut and sums to 1, so a constant stays constant.
 
     Args:
         image: (*spatial, C).
         sigma: standard deviation in pixels, >= 0; 0 returns the image.
+        radius: where the kernel is cut, in pixels; 4 sigma if not given.
 
     Returns:
         (*spatial, C).
@@ -30,19 +31,33 @@ def blur(
         raise ValueError(f"`sigma` must be at least 0; got {sigma}.")
     if sigma == 0:
         return image
+    reach = int(4 * sigma + 0.5) if radius is None else radius
+    return window_blur(image, np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2)))
+
+
+def window_blur(
+    image: Float[Array, "*spatial channels"], weights: Float[np.ndarray, " window"]
+) -> Float[Array, "*spatial channels"]:
+    """Blur with a separable window, the edge pixels repeated outside.
+
+    Each axis is one product with a banded matrix, which costs the same for any window.
+
+    Args:
+        image: (*spatial, C).
+        weights: an odd number of them; they are made to sum to 1.
+
+    Returns:
+        (*spatial, C).
+    """
+    offsets = jnp.arange(len(weights))[None] - len(weights) // 2
+    normalized = jnp.asarray(weights / weights.sum(), image.dtype)[None]
     for axis, n in enumerate(image.shape[:-1]):
-        blurred = jnp.tensordot(_blur_matrix(n, sigma), image, (1, axis))
+        rows = jnp.arange(n)[:, None]
+        matrix = jnp.zeros((n, n), image.dtype)
+        matrix = matrix.at[rows, jnp.clip(rows + offsets, 0, n - 1)].add(normalized)
+        blurred = jnp.tensordot(matrix, image, (1, axis), precision="highest")
         image = jnp.moveaxis(blurred, 0, axis)
     return image
-
-
-def _blur_matrix(n: int, sigma: float) -> Float[Array, "n n"]:
-    offsets = jnp.arange(-int(4 * sigma + 0.5), int(4 * sigma + 0.5) + 1)
-    weights = jnp.exp(-jnp.square(offsets.astype(jnp.float32)) / (2 * sigma**2))
-    rows = jnp.arange(n)[:, None]
-    columns = jnp.clip(rows + offsets[None], 0, n - 1)
-    matrix = jnp.zeros((n, n), jnp.float32)
-    return matrix.at[rows, columns].add((weights / weights.sum())[None])
 
 
 def resize(

@@ -57,7 +57,8 @@ def smooth_mask(
     @jax.checkpoint
     def at_place(kernel):
         sharp = jnp.exp(seen * (SHARPNESS * kernel)[None])
-        return ((seen * sharp) @ kernel) / (sharp @ ones)
+        above = jnp.matmul(seen * sharp, kernel, precision="highest")
+        return above / jnp.matmul(sharp, ones, precision="highest")
 
     places = jax.lax.map(at_place, jnp.asarray(_kernels(rank, step, sigma, taps)))
     mask = places.reshape(*[step] * rank, *blocks)

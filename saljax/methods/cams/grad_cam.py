@@ -49,7 +49,7 @@ def grad_cam(
     """
     activation, gradient = read(score_fn, image, target, layer, to_spatial)
     weights = gradient.mean(axis=tuple(range(gradient.ndim - 1)))
-    return finish(jnp.matmul(activation, weights), image, resize)
+    return finish(jnp.matmul(activation, weights, precision="highest"), image, resize)
 
 
 def read(

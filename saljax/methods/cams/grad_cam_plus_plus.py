@@ -46,4 +46,4 @@ def grad_cam_plus_plus(
     denominator = 2 * g**2 + g**3 * activation.sum(axis=space, keepdims=True)
     alpha = g**2 / jnp.where(denominator == 0, 1, denominator)
     weights = (alpha * jax.nn.relu(g)).sum(axis=space)
-    return finish(jnp.matmul(activation, weights), image, resize)
+    return finish(jnp.matmul(activation, weights, precision="highest"), image, resize)

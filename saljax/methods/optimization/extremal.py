@@ -146,8 +146,8 @@ def extremal_perturbation(
         weight = area_weight * jnp.power(area_growth, number.astype(jnp.float32))
         parts = {"preserve": [masks], "delete": [1 - masks], "dual": [masks, 1 - masks]}[game]
         signs = {"preserve": [1.0], "delete": [-1.0], "dual": [1.0, -1.0]}[game]
-        reward = rewards(jnp.concatenate(parts), number) @ jnp.repeat(jnp.array(signs), len(areas))
-        return weight * jax.vmap(sorted_area)(full, shares).sum() - reward
+        reward = rewards(jnp.concatenate(parts), number) * jnp.repeat(jnp.array(signs), len(areas))
+        return weight * jax.vmap(sorted_area)(full, shares).sum() - reward.sum()
 
     found = minimize(
         loss,

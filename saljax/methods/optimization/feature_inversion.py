@@ -152,7 +152,7 @@ def channel_mask(
     spatial: tuple[int, ...],
 ) -> Float[Array, "*spatial"]:
     """Weighted sum of channels, brought to [0, 1] and to the size of the image."""
-    summed = jnp.matmul(channels.astype(jnp.float32), weights)
+    summed = jnp.matmul(channels.astype(jnp.float32), weights, precision="highest")
     return images.resize(maps.normalize(summed), spatial)
 
 

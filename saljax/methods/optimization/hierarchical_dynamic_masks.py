@@ -119,7 +119,7 @@ def hierarchical_dynamic_masks(
         return weights / weights.sum()
 
     def mixed(v):
-        return jnp.tensordot(weights_of(v), stages, 1)
+        return jnp.tensordot(weights_of(v), stages, 1, precision="highest")
 
     def scored(mask):
         kept = perturb.blend(image, mask, nothing)

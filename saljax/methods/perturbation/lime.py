@@ -156,7 +156,7 @@ def fit_ridge(
         Coefficients (R,), intercept (), weighted share of the variance of y explained ().
     """
     share = weights / weights.sum()
-    mean_x, mean_y = share @ x, share @ y
+    mean_x, mean_y = (share[:, None] * x).sum(axis=0), (share * y).sum()
     x, y = x - mean_x[None], y - mean_y
     weighted = (x * weights[:, None]).T
     gram = jnp.matmul(weighted, x, precision="highest") + alpha * jnp.eye(x.shape[1])
@@ -164,7 +164,7 @@ def fit_ridge(
     coefficients = jax.scipy.linalg.solve(gram, moments, assume_a="pos")
     rest = y - jnp.matmul(x, coefficients, precision="highest")
     r2 = 1 - (share * jnp.square(rest)).sum() / (share * jnp.square(y)).sum()
-    return coefficients, mean_y - mean_x @ coefficients, r2
+    return coefficients, mean_y - (mean_x * coefficients).sum(), r2
 
 
 def _checked(segments, number, spatial):
