@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import operator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,7 +81,9 @@ def wrong(corners: Corners, size: tuple[int, int]) -> Bool[np.ndarray, " boxes"]
         (B,).
     """
     inside = _clipped(corners, size)
-    return ~((inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1]))
+    return ~np.isfinite(corners).all(axis=1) | ~(
+        (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
+    )
 
 
 def follow(
@@ -88,7 +91,9 @@ def follow(
 ) -> Float[np.ndarray, "left 4"]:
     """Boxes on what `folders.prepare` makes of the picture.
 
-    A corner is a point that is scaled and moved like the picture, then brought into the crop.
+    A box from pixel x1 to pixel x2 has its edges at x1 and x2 + 1; they are scaled and moved like
+    the picture, and the pixels whose centers lie between them are the box: at least one, the
+    nearest, where something of the box is left.
 
     Args:
         corners: (B, 4), in pixels of the file.
@@ -97,7 +102,7 @@ def follow(
         crop: as in `prepare`.
 
     Returns:
-        Those with an area left, in pixels of the prepared picture.
+        Those of which the crop leaves something, first and last pixels of the prepared picture.
     """
     side = crop or resize
     begins, scales = [], []
@@ -107,9 +112,13 @@ def follow(
         )
         begins.append(begin)
         scales.append(resized / length)
-    moved = corners * np.asarray(scales * 2) - np.asarray(begins * 2)
-    kept = _clipped(moved, (side, side))
-    return kept[~wrong(moved, (side, side))].astype(np.float32)
+    low, high = (
+        np.clip(edges * np.asarray(scales) - np.asarray(begins), 0, side)
+        for edges in (corners[:, :2], corners[:, 2:] + 1)
+    )
+    first = np.minimum(np.ceil(low - 0.5), side - 1)
+    last = np.maximum(np.ceil(high - 0.5) - 1, first)
+    return np.concatenate([first, last], axis=1)[(high > low).all(axis=1)].astype(np.float32)
 
 
 def padded(corners: Corners | list, number: int) -> Float[np.ndarray, "number 4"]:
@@ -140,7 +149,8 @@ def _record(where: str, record: Any) -> Annotation:
         raise ValueError(f'{where}: expected {{"file": NAME, "boxes": [[x1, y1, x2, y2], ...]}}')
     try:
         corners = np.asarray([np.asarray(box, np.float64).reshape(4) for box in record["boxes"]])
-        size = (int(record["height"]), int(record["width"])) if "width" in record else None
+        size = (record["height"], record["width"]) if "width" in record else None
+        size = size and tuple(map(operator.index, size))
     except (TypeError, ValueError, KeyError):
         raise ValueError(
             f'{where}: "boxes" must be a list of x1, y1, x2, y2, all numbers, and "width" and '
@@ -156,12 +166,14 @@ def _csv(path: Path, text: str) -> list[Annotation]:
     if not set(HEADER) <= set(lines.fieldnames or ()):
         raise ValueError(f"{path}: the first line must name the columns {','.join(HEADER)}[,label]")
     found = []
-    for line in lines:
-        try:
+    try:
+        for line in lines:
             corners = np.asarray([[float(line[name]) for name in HEADER[1:]]])
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"{path}: line {lines.line_num}: x1, y1, x2 and y2 must be numbers"
-            ) from None
-        found.append(Annotation(line["image"], line.get("label") or None, corners))
+            if not line["image"]:
+                raise ValueError
+            found.append(Annotation(line["image"], line.get("label") or None, corners))
+    except (TypeError, ValueError, csv.Error):
+        raise ValueError(
+            f"{path}: line {lines.line_num}: expected a name and x1, y1, x2 and y2, all numbers"
+        ) from None
     return found

@@ -25,6 +25,8 @@ class Case(NamedTuple):
         target: class index; None where it is chosen by the classifier's scores.
         corners: (B, 4) in pixels of the file, as they were given; None without a file of boxes.
         size: (height, width) that they were given for, if known.
+        classes: of each box; None where the classifier knows none by its label. () where all are
+            of the target.
     """
 
     name: str
@@ -32,6 +34,15 @@ class Case(NamedTuple):
     target: int | None
     corners: np.ndarray | None
     size: tuple[int, int] | None
+    classes: tuple[int | None, ...] = ()
+
+    def of_class(self, target: int) -> "Case":
+        """The case without boxes of other classes; those without a class stay."""
+        if self.corners is None or not self.classes:
+            return self
+        own = np.asarray([one in (None, target) for one in self.classes], bool)
+        classes = tuple(one for one in self.classes if one in (None, target))
+        return self._replace(corners=self.corners[own], classes=classes)
 
 
 def gather(
@@ -49,7 +60,8 @@ def gather(
         boxes_file: see `boxes.read`; None for no boxes.
         labels: names of the classifier's classes.
         by_label: the target is the class of the boxes, each class of a picture a case of its own;
-            else a picture is one case, with all its boxes. None: by label where the file has any.
+            else a picture is one case, judged by those of its boxes that are of the class chosen
+            for it or of no class known. None: by label where the file has any.
         number: only the first pictures of the folder, by name; all if None.
         complain: about what is left out.
 
@@ -95,7 +107,8 @@ def gather(
         else:
             corners = [one.corners for one in own] or [np.zeros((0, 4))]
             size = own[0].size if own else None
-            cases.append(Case("", path, None, np.concatenate(corners), size))
+            classes = [_class(one, labels) for one in own for _ in one.corners]
+            cases.append(Case("", path, None, np.concatenate(corners), size, tuple(classes)))
     if not cases:
         raise ValueError(f"{folder} and {boxes_file} have no picture in common to explain")
     return _named(cases), by_label
@@ -159,6 +172,13 @@ def _by_label(
             continue
         found.append(Case("", path, target, one.corners, one.size))
     return found
+
+
+def _class(annotation: boxes.Annotation, labels: Sequence[str]) -> int | None:
+    try:
+        return None if annotation.label is None else find_class(annotation.label, labels)
+    except ValueError:
+        return None
 
 
 def _named(cases: Sequence[Case]) -> list[Case]:

@@ -117,6 +117,7 @@ class _Run:
             made_from = store.key(
                 image=digest,
                 corners=None if case.corners is None else case.corners.tolist(),
+                classes=case.classes,
                 size=case.size,
                 target=self.study.wanted if case.target is None else case.target,
                 **self.made_by,
@@ -146,8 +147,8 @@ class _Run:
             self.complain(str(case.path), "the classifier's scores for it are not finite")
             return None
         target = self.study.choose(probabilities) if case.target is None else [case.target]
-        size = batch.pictures[place].size
-        seen = seen_boxes(case, size, about.resize, about.crop)
+        own, size = case.of_class(int(target[0])), batch.pictures[place].size
+        seen = seen_boxes(own, size, about.resize, about.crop)
         small = self.is_small(boxes.padded(seen.corners, self.most_boxes))
         return {
             "image": case.path.name,
@@ -156,6 +157,7 @@ class _Run:
             "target": records.classes(probabilities, np.asarray(target), labels)[0],
             "boxes": seen.corners.tolist(),
             "lost": seen.lost,
+            "of_others": len(case.classes) - len(own.classes),
             "small": bool(small) if len(seen.corners) else None,
             "problems": seen.problems,
         }

@@ -34,20 +34,35 @@ class Column(NamedTuple):
     notes: dict[str, str] = {}
 
 
+class Asked(NamedTuple):
+    """What columns are made for.
+
+    Attributes:
+        compared: rows among which relative numbers are made.
+        pictures: (N,), number of the picture that each value is of; a picture with several classes
+            has several values.
+        settings: keywords of the metric.
+    """
+
+    compared: Sequence[str]
+    pictures: np.ndarray
+    settings: Mapping[str, Any]
+
+
 class Known(NamedTuple):
     """A metric as it is known by name.
 
     Attributes:
         function: takes what it needs for one image.
         needs: (saliency, boxes); (score_fn, image, target, saliency); or (saliency).
-        columns: stored values, names of the rows that are compared, keywords -> columns.
+        columns: stored values, what is asked -> columns.
         for_many: keywords whose default is another here, from the shape of the images.
         says: what a reader of the table must know.
     """
 
     function: Callable
     needs: Literal["boxes", "classifier", "map"]
-    columns: Callable[[Stored, Sequence[str], Mapping[str, Any]], list[Column]]
+    columns: Callable[[Stored, Asked], list[Column]]
     for_many: Callable[[tuple[int, ...]], dict[str, Any]] = lambda shape: {}
     says: str = ""
 
@@ -71,17 +86,11 @@ class Measure(NamedTuple):
         """All keywords in effect."""
         return in_effect(self.function)
 
-    def columns(self, stored: Stored, compared: Sequence[str]) -> list[Column]:
-        """Columns of a table, from values of all images.
-
-        Args:
-            stored: row -> values of this metric.
-            compared: rows among which relative numbers are made.
-
-        Returns:
-            Columns.
-        """
-        return self.known.columns(stored, compared, self.settings())
+    def columns(
+        self, stored: Stored, compared: Sequence[str], pictures: np.ndarray
+    ) -> list[Column]:
+        """Columns of a table, from values of all images; arguments as `Asked` has them."""
+        return self.known.columns(stored, Asked(compared, pictures, self.settings()))
 
 
 def measures(
@@ -148,20 +157,18 @@ def _array(values: Sequence[Any], part: str | None = None) -> np.ndarray:
 
 
 def _each(name: str, better: str, part: str | None = None) -> Callable:
-    def columns(stored, compared, settings):
+    def columns(stored, asked):
         return [Column(name, better, {row: _array(v, part) for row, v in stored.items()})]
 
     return columns
 
 
-def _insertion_deletion(stored, compared, settings):
+def _insertion_deletion(stored, asked):
     parts = [("insertion", "higher"), ("deletion", "lower")]
-    return sum(
-        (_each(part, better, part)(stored, compared, settings) for part, better in parts), []
-    )
+    return sum((_each(part, better, part)(stored, asked) for part, better in parts), [])
 
 
-def _iou(stored, compared, settings):
+def _iou(stored, asked):
     arrays = {row: _array(values) for row, values in stored.items()}
     return [
         Column(
@@ -169,15 +176,15 @@ def _iou(stored, compared, settings):
             "higher",
             {row: a[:, i] if a.ndim > 1 else a for row, a in arrays.items()},
         )
-        for i, threshold in enumerate(settings["thresholds"])
+        for i, threshold in enumerate(asked.settings["thresholds"])
     ]
 
 
-def _faithfulness(stored, compared, settings):
+def _faithfulness(stored, asked):
     curves = {row: _array(values) for row, values in stored.items()}
     means = {row: 100 * (c.mean(axis=1) if c.ndim > 1 else c) for row, c in curves.items()}
     found = [Column("faithfulness, 0..100", "higher", means)]
-    complete = [row for row in compared if curves[row].ndim > 1]
+    complete = [row for row in asked.compared if curves[row].ndim > 1]
     if len(complete) < 2:
         return found
     together = np.stack([curves[row] for row in complete], axis=1)
@@ -218,8 +225,8 @@ def localization_errors(saliency: Any, boxes: Any) -> dict[str, Any]:
     }
 
 
-def _localization(stored, compared, settings):
-    found = []
+def _localization(stored, asked):
+    found, tried = [], asked.pictures % 2 == 0
     for rule in get_args(Rule):
         values, notes = {}, {}
         for row, of_row in stored.items():
@@ -229,17 +236,23 @@ def _localization(stored, compared, settings):
                 continue
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", RuntimeWarning)  # a mean of nothing is NaN
-                share = np.nanmean(errors[0::2], axis=0)
+                share = np.nanmean(errors[tried], axis=0)
             if np.isfinite(share).all():
                 best = int(share.argmin())
-                values[row][1::2] = errors[1::2, best]
+                values[row][~tried] = errors[~tried, best]
                 notes[row] = f"alpha {ALPHAS[rule][best]:g}"
         found.append(Column(f"localization error, {rule}", "lower", values, notes))
     return found
 
 
 MEASURES: dict[str, Known] = {
-    "pointing_game": Known(metrics.pointing_game, "boxes", _each("pointing game", "higher")),
+    "pointing_game": Known(
+        metrics.pointing_game,
+        "boxes",
+        _each("pointing game", "higher"),
+        says="pointing game: distances are in pixels of what the classifier sees, not of the "
+        "photograph, and the mean is over images, not over classes",
+    ),
     "pointing_game_fong": Known(
         metrics.pointing_game_fong, "boxes", _each("pointing game (Fong)", "higher")
     ),
@@ -251,8 +264,8 @@ MEASURES: dict[str, Known] = {
         localization_errors,
         "boxes",
         _localization,
-        says="localization error: the threshold alpha errs least on images 1, 3, 5, ... for each "
-        "method; the error is that on images 2, 4, 6, ...",
+        says="localization error: the threshold alpha errs least on pictures 1, 3, 5, ... for each "
+        "method; the error is that on pictures 2, 4, 6, ..., of boxes in what the classifier sees",
     ),
     "explainability": Known(
         metrics.explainability, "boxes", _each("explainability, 0..100", "higher")
@@ -269,6 +282,8 @@ MEASURES: dict[str, Known] = {
         "classifier",
         _insertion_deletion,
         lambda shape: {"step": 8 * shape[-2]},  # eight rows, RISE's setting for many images
+        says="insertion and deletion are of the class explained; RISE takes the classifier's first "
+        "choice (--target top-1)",
     ),
     "score_drop": Known(metrics.score_drop, "classifier", _each("score drop", "higher")),
     "skewness": Known(metrics.skewness, "map", _each("skewness", "")),

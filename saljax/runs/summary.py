@@ -7,6 +7,7 @@ import numpy as np
 
 from saljax.runs import records
 from saljax.runs.evaluation import Judged, Study
+from saljax.runs.measures import Measure
 
 
 class Entry(NamedTuple):
@@ -45,10 +46,12 @@ def entries(study: Study, judged: Sequence[Judged]) -> list[Entry]:
     """
     compared = [row.name for row in study.rows if not row.is_reference]
     subsets = _subsets(judged)
+    number = {path: n for n, path in enumerate(dict.fromkeys(one.case.path for one in judged))}
+    pictures = np.asarray([number[one.case.path] for one in judged])
     columns = []
     for measure in study.measures:
         stored = {row.name: _values(judged, row.name, measure.name) for row in study.rows}
-        columns += measure.columns(stored, compared)
+        columns += measure.columns(stored, compared, pictures)
     found = []
     for subset, chosen in subsets.items():
         for column in columns:
@@ -92,9 +95,17 @@ def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
     found = [f"explained is {explained}, the classifier's first choice in {right} of {len(judged)}"]
     if any(case.corners is not None for case in study.cases):
         found.append("small objects: boxes that cover less than a quarter of what it sees")
+    of_others = [one.record["of_others"] > 0 for one in judged]
+    if any(of_others):
+        none = sum(not one.record["boxes"] and o for one, o in zip(judged, of_others, strict=True))
+        found.append(
+            f"boxes of other classes than the one explained do not count: in {sum(of_others)} "
+            f"images, of which {none} have no other boxes"
+        )
     if lost:
         found.append(f"without a box in what the classifier sees: {lost}")
     found += [measure.known.says for measure in study.measures if measure.known.says]
+    found += [f"metrics: {'; '.join(map(_setting, study.measures))}"]
     return [*found, "± is the standard error of the mean"]
 
 
@@ -112,6 +123,13 @@ def _subsets(judged: Sequence[Judged]) -> dict[str, np.ndarray]:
 
 def _values(judged: Sequence[Judged], row: str, measure: str) -> list[Any]:
     return [one.values.get(row, {}).get(measure, {}).get("value") for one in judged]
+
+
+def _setting(measure: Measure) -> str:
+    """`pointing_game (tolerance 15)`."""
+    given = measure.settings()
+    shown = ", ".join(f"{name} {value}" for name, value in given.items() if name != "chunk_size")
+    return measure.name + (f" ({shown})" if shown else "")
 
 
 def _mean(values: np.ndarray) -> tuple[float | None, float | None, int]:

@@ -97,7 +97,7 @@ def test_the_threshold_of_localization_is_chosen_on_other_images(key):
     measure = one("localization_error")
     values = measure.program(None, None, jnp.zeros(6, jnp.int32), maps, corners)
     stored = [to_json(jax.tree.map(lambda a, i=i: a[i], values)) for i in range(6)]
-    columns = measure.columns({"a": stored, "nothing": [None] * 6}, ["a"])
+    columns = measure.columns({"a": stored, "nothing": [None] * 6}, ["a"], np.arange(6))
     assert [column.name.split(", ")[1] for column in columns] == list(ALPHAS)
     for column in columns:
         assert column.better == "lower" and set(column.notes) == {"a"}
@@ -111,11 +111,14 @@ def test_the_threshold_of_localization_is_chosen_on_other_images(key):
     error = jax.jit(partial(metrics.localization_error, rule="energy", alpha=choice.alpha))
     errors = [error(m, b) for m, b in zip(maps[1::2], corners[1::2], strict=True)]
     np.testing.assert_array_equal(energy.values["a"][1::2], np.asarray(errors, float))
+    # Two classes of one picture are on the same side.
+    twice = measure.columns({"a": stored}, ["a"], np.asarray([0, 0, 1, 1, 2, 3]))[1].values["a"]
+    assert np.isnan(twice).tolist() == [True, True, False, False, True, False]
 
 
 def test_one_image_alone_has_no_localization_error():
     stored = [to_json({rule: np.zeros(len(alphas)) for rule, alphas in ALPHAS.items()})]
-    columns = one("localization_error").columns({"a": stored}, ["a"])
+    columns = one("localization_error").columns({"a": stored}, ["a"], np.arange(1))
     assert all(np.isnan(column.values["a"]).all() for column in columns)
 
 
@@ -128,19 +131,19 @@ def test_faithfulness_and_what_it_is_among_the_compared():
         "failed": [None] * 3,
     }
     measure = one("faithfulness")
-    own, relative = measure.columns(curves, ["good", "bad", "fair", "failed"])
+    own, relative = measure.columns(curves, ["good", "bad", "fair", "failed"], np.arange(3))
     np.testing.assert_allclose(own.values["good"], [40, 50, np.nan])
     np.testing.assert_allclose(own.values["center"], [90, 90, 90])
     np.testing.assert_allclose(relative.values["good"], [100, 100, np.nan], rtol=1e-5)
     np.testing.assert_allclose(relative.values["bad"], [0, 100, np.nan], atol=1e-4)
     np.testing.assert_allclose(relative.values["fair"], [100 / 3, 0, np.nan], rtol=1e-5)
     assert np.isnan(relative.values["center"]).all() and np.isnan(relative.values["failed"]).all()
-    assert len(measure.columns(curves, ["good"])) == 1
+    assert len(measure.columns(curves, ["good"], np.arange(3))) == 1
 
 
 def test_iou_has_a_column_a_threshold():
     stored = {"a": [[0.1, 0.2], None], "failed": [None, None]}
-    columns = one("iou_curve", "thresholds=0.25,0.5").columns(stored, ["a"])
+    columns = one("iou_curve", "thresholds=0.25,0.5").columns(stored, ["a"], np.arange(2))
     assert [column.name for column in columns] == ["IoU, map > 0.25", "IoU, map > 0.5"]
     np.testing.assert_array_equal(columns[1].values["a"], [0.2, np.nan])
     assert np.isnan(columns[0].values["failed"]).all()
@@ -148,7 +151,7 @@ def test_iou_has_a_column_a_threshold():
 
 def test_insertion_and_deletion_are_two_columns():
     stored = {"a": [{"insertion": 0.75, "deletion": 0.25}, {"insertion": 0.5, "deletion": None}]}
-    insertion, deletion = one("insertion_deletion").columns(stored, ["a"])
+    insertion, deletion = one("insertion_deletion").columns(stored, ["a"], np.arange(2))
     assert (insertion.better, deletion.better) == ("higher", "lower")
     np.testing.assert_array_equal(insertion.values["a"], [0.75, 0.5])
     np.testing.assert_array_equal(deletion.values["a"], [0.25, np.nan])
