@@ -43,7 +43,6 @@ SETTINGS = {
     "blur_occlusion": {
         "diameter 15": {"diameter": 15.0, "stride": 4, "softness": BLUR, "blur": BLUR}
     },
-    "variable_occlusion": {"": {"softness": BLUR, "blur": BLUR}},
     "rise": {
         "grid 7": {"num_masks": 2000},
         "grid 14": {"num_masks": 2000, "grid": 14},

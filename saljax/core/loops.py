@@ -49,6 +49,8 @@ def while_loop(unfinished: Callable[[Any], Any], advance: Callable[[Any], Any], 
 
     @run.def_vmap
     def run_many(size, in_batched, closed_over, state, active):
+        # The rule of a scan hands on its constants as plain numbers.
+        closed_over, state, active = jax.tree.map(jnp.asarray, (closed_over, state, active))
         axes = [0 if is_batched else None for is_batched in in_batched[0]]
         state, active = (
             jax.tree.map(lambda x, b: x if b else jnp.broadcast_to(x, (size, *x.shape)), *pair)

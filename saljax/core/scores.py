@@ -21,7 +21,8 @@ def of_class(
 ) -> Float[Array, " batch"] | Float[Array, "batch classes_asked"]:
     """Scores of the class asked for, or of several.
 
-    A class that does not exist has the score NaN; plain indexing would quietly take the last one.
+    A class that does not exist, -1 too, has the score NaN; plain indexing would quietly take the
+    last one.
 
     Args:
         scores: (N, K).
@@ -30,6 +31,7 @@ def of_class(
     Returns:
         (N,), or (N, T), in float32 whatever the classifier computes in.
     """
+    target = jnp.where(jnp.asarray(target) < 0, scores.shape[1], target)
     return scores.at[:, target].get(mode="fill", fill_value=jnp.nan).astype(jnp.float32)
 
 

@@ -12,6 +12,8 @@ from saljax.core import scores
 from saljax.core.override import Rules, evaluate, operations, trace
 from saljax.core.types import Image, ScoreFn, Scores, Target
 
+_SCALING = ("mul", "div")  # what makes an average of a sum
+
 
 @functools.cache
 def _identity(name: str):
@@ -165,11 +167,21 @@ def split(
 def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     """Name of the last tagged activation with spatial axes, (*spatial, channels) like an image.
 
+    The output of a pooling is passed over for what went in, if that is tagged too.
+
     Raises:
         ValueError: there is none.
     """
-    shapes = tagged(score_fn, image)
+    images = image[None]
+    program = trace(score_fn, images)
+    shapes, kinds = _tags(program, images), [o.kind for o in operations(program, images)]
     spatial = [name for name, shape in shapes.items() if len(shape) == image.ndim]
+
+    def pooled(name):
+        before = [kind for kind in kinds[: kinds.index(f"tap:{name}")] if kind not in _SCALING]
+        return bool(before) and before[-1].startswith("reduce_window")
+
+    spatial = [name for name in spatial if not pooled(name)] or spatial
     if not spatial:
         raise ValueError(
             f"`score_fn` tags no activation of rank {image.ndim}, {image.ndim - 1} spatial axes "

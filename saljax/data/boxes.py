@@ -149,8 +149,9 @@ def _record(where: str, record: Any) -> Annotation:
         raise ValueError(f'{where}: expected {{"file": NAME, "boxes": [[x1, y1, x2, y2], ...]}}')
     try:
         corners = np.asarray([np.asarray(box, np.float64).reshape(4) for box in record["boxes"]])
-        size = (record["height"], record["width"]) if "width" in record else None
-        size = size and tuple(map(operator.index, size))
+        size = None
+        if "width" in record:
+            size = operator.index(record["height"]), operator.index(record["width"])
     except (TypeError, ValueError, KeyError):
         raise ValueError(
             f'{where}: "boxes" must be a list of x1, y1, x2, y2, all numbers, and "width" and '

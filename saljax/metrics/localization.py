@@ -23,12 +23,12 @@ def iou_curve(
 ) -> Float[Array, " thresholds"]:
     """Overlap of the thresholded map with the boxes of the class, at several thresholds.
 
-    IoU(t) = |{S > t} and B| / |{S > t} or B|, S min-max normalized, B the union of the boxes.
+    IoU(t) = |{S >= t} and B| / |{S >= t} or B|, S min-max normalized, B the union of the boxes.
 
     Args:
         saliency: S, (H, W).
         boxes: (B, 4) as x1, y1, x2, y2 in pixels of the map, corners inside, rows of NaN ignored.
-        thresholds: T values in [0, 1).
+        thresholds: T values in [0, 1].
 
     Returns:
         (T,) in [0, 1]; 0 where no box covers a pixel, NaN for a map with a NaN.
@@ -44,7 +44,7 @@ def iou_curve(
     for threshold in thresholds:
         checks.not_negative(thresholds=threshold)
     truth = box_ops.inside_boxes(boxes, saliency.shape)[None]
-    above = maps.normalize(saliency)[None] > jnp.asarray(thresholds, jnp.float32)[:, None, None]
+    above = maps.normalize(saliency)[None] >= jnp.asarray(thresholds, jnp.float32)[:, None, None]
     shared, either = ((x).sum((1, 2)).astype(jnp.float32) for x in (above & truth, above | truth))
     return jnp.where(jnp.isnan(saliency).any(), jnp.nan, shared / jnp.maximum(either, 1.0))
 

@@ -70,7 +70,7 @@ def mean_and_error(values: Float[Array, "..."]) -> MeanAndError:
         values: of any shape.
 
     Returns:
-        A `MeanAndError`; NaN where there is no value.
+        A `MeanAndError`; NaN where there is no value, both infinite where a value is.
 
     Source: S2's official notebook: std divides by n.
     """
@@ -78,7 +78,7 @@ def mean_and_error(values: Float[Array, "..."]) -> MeanAndError:
     number = there.sum().astype(jnp.float32)
     mean = jnp.where(there, values, 0.0).sum() / number
     variance = jnp.where(there, jnp.square(values - mean), 0.0).sum() / number
-    return MeanAndError(mean, jnp.sqrt(variance / number))
+    return MeanAndError(mean, jnp.where(jnp.isinf(mean), jnp.inf, jnp.sqrt(variance / number)))
 
 
 def parts_ratio(
@@ -94,7 +94,7 @@ def parts_ratio(
 
     Returns:
         Mean ratio of the classes and its standard error. A class with nothing at its eyes has an
-        infinite ratio, and so has its group.
+        infinite ratio, and so has its group; one with nothing at both does not count.
 
     Raises:
         ValueError: the arrays have different numbers of classes.

@@ -17,5 +17,6 @@ def skewness(values: Float[Array, "..."]) -> Float[Array, ""]:
     and prints no formula; of the two this is the one without a mode. std divides by n.
     """
     values = jnp.asarray(values, jnp.float32)
-    spread = values.std()
-    return 3 * (values.mean() - jnp.median(values)) / jnp.where(spread > 0, spread, 1.0)
+    away, spread = values.mean() - jnp.median(values), values.std()
+    equal = values.max() == values.min()  # then both are nothing but rounding
+    return jnp.where(equal, 0.0, 3 * away / jnp.where(spread > 0, spread, 1.0))

@@ -126,11 +126,11 @@ def region_means(
         num_regions: R, static.
 
     Returns:
-        (..., R); NaN for a label that does not occur.
+        (..., R) float32, whatever the values are; NaN for a label that does not occur.
     """
     flat = labels.ravel()
-    rows = values.reshape(-1, flat.size)
-    sums = jnp.zeros((rows.shape[0], num_regions + 1), values.dtype).at[:, flat].add(rows)
-    counts = jnp.zeros(num_regions + 1, values.dtype).at[flat].add(1.0)
+    rows = values.reshape(-1, flat.size).astype(jnp.float32)
+    sums = jnp.zeros((rows.shape[0], num_regions + 1)).at[:, flat].add(rows)
+    counts = jnp.zeros(num_regions + 1).at[flat].add(1.0)
     leading = values.shape[: values.ndim - labels.ndim]
     return (sums / counts[None])[:, 1:].reshape(*leading, num_regions)

@@ -172,7 +172,7 @@ def _iou(stored, asked):
     arrays = {row: _array(values) for row, values in stored.items()}
     return [
         Column(
-            f"IoU, map > {threshold:g}",
+            f"IoU, map >= {threshold:g}",
             "higher",
             {row: a[:, i] if a.ndim > 1 else a for row, a in arrays.items()},
         )

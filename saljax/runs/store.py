@@ -34,7 +34,7 @@ def check_writable(folder: Path) -> None:
 def write(path: Path, content: bytes) -> None:
     """Write a file under a temporary name beside its place, then rename it.
 
-    Whoever reads `path`, at any time and after any accident, finds the old content or the new.
+    Whoever reads `path`, also after the process was killed, finds the old content or the new.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

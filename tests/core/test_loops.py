@@ -73,3 +73,18 @@ def test_random_keys_go_along():
     together = jax.vmap(run)(keys, lengths)
     for key, length, value in zip(keys, lengths, together, strict=True):
         np.testing.assert_allclose(run(key, length), value, rtol=1e-6)
+
+
+def test_inside_a_scan_under_vmap():
+    """A scan hands the loop's first state on as plain numbers."""
+
+    def run(length):
+        def look(total, _):
+            start = (jnp.int32(0), total)
+            end = while_loop(lambda s: s[0] < length, lambda s: (s[0] + 1, s[1] + 1), start)
+            return end[1], None
+
+        return jax.lax.scan(look, jnp.float32(0), length=2)[0]
+
+    lengths = jnp.asarray([0, 3, 1])
+    np.testing.assert_array_equal(jax.vmap(run)(lengths), 2 * lengths)

@@ -89,3 +89,13 @@ def test_pick_is_one_hot_and_nan_where_there_is_no_such_class():
     assert jnp.isnan(saljax.scores.pick(values, 3)).all()
     with pytest.raises(ValueError, match=r"one class index .* got shape \(2,\)"):
         saljax.scores.pick(values, jnp.asarray([0, 1]))
+
+
+@pytest.mark.parametrize("missing", [-1, 6])
+def test_a_class_that_does_not_exist_has_no_score(images, weights, missing):
+    answers = linear(weights, images)
+    assert np.isnan(saljax.scores.of_class(answers, missing)).all()
+    several = saljax.scores.of_class(answers, jnp.asarray([2, missing]))
+    np.testing.assert_array_equal(several[:, 0], answers[:, 2])
+    assert np.isnan(several[:, 1]).all()
+    assert np.isnan(saljax.scores.pick(answers, missing)).all()

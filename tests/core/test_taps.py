@@ -127,3 +127,16 @@ def test_unknown_layers_are_answered_with_those_there_are():
 
     with pytest.raises(ValueError, match="unique; a is not"):
         taps.tagged(twice, IMAGE)
+
+
+@pytest.mark.parametrize("pool", [jax.lax.max, jax.lax.add])
+def test_the_last_layer_is_the_one_before_its_pooling(pool):
+    start = -jnp.inf if pool is jax.lax.max else 0.0
+
+    def score_fn(images):
+        x = saljax.tag(jax.nn.relu(images * 2), "conv")
+        x = jax.lax.reduce_window(x, start, pool, (1, 2, 2, 1), (1, 2, 2, 1), "VALID") / 4
+        return saljax.tag(x, "pool").mean((1, 2))
+
+    assert taps.last_spatial(score_fn, IMAGE) == "conv"
+    assert taps.last_spatial(lambda x: score_fn(saljax.tag(x, "pixels") * 0.5), IMAGE) == "conv"

@@ -129,3 +129,22 @@ def test_resnet_50_conserves_through_its_skip_connections():
     saliency = jax.jit(read)(model, image, 3)
     assert saliency.shape == (4, 4)
     np.testing.assert_allclose(saliency.sum(), 1, rtol=1e-4)
+
+
+def test_behind_the_classifier_there_is_no_contrast(cnn):
+    """SqueezeNet's classifier is a convolution whose output has places; the layer is before it."""
+
+    def score_fn(images):
+        x = saljax.tag(jax.nn.relu(images @ first), "features")
+        return saljax.tag(jax.nn.relu(x @ last), "classes").mean((1, 2))
+
+    rng = np.random.default_rng(0)
+    first, last = (jnp.asarray(rng.normal(size=s), jnp.float32) for s in ((3, 5), (5, 4)))
+    image = jnp.asarray(rng.uniform(size=(4, 5, 3)), jnp.float32)
+    run = functools.partial(saljax.contrastive_excitation_backprop, score_fn, image, 1, reduce=None)
+    found = run()
+    assert found.shape == (4, 5, 5)
+    np.testing.assert_allclose(found, run(layer="features"))
+    np.testing.assert_allclose(found.sum(), 0, atol=1e-5)
+    with pytest.raises(ValueError, match="'classes' lies behind the classifier.*lie features"):
+        run(layer="classes")

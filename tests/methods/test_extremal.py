@@ -241,3 +241,31 @@ def test_wrong_hyperparameters(scene, settings, message):
     weights, image = scene
     with pytest.raises(ValueError, match=message):
         saljax.extremal_perturbation(Partial(linear, weights), image, **{"target": 0} | settings)
+
+
+def test_an_infinite_score_of_another_class_does_not_matter(scene):
+    weights, image = scene
+    run = jax.jit(functools.partial(saljax.extremal_perturbation, num_steps=3, **SMALL))
+
+    def masked(weights, images):
+        return linear(weights, images).at[:, 2].set(-jnp.inf)
+
+    plain, other = (run(Partial(f, weights), image, 1) for f in (linear, masked))
+    np.testing.assert_allclose(other, plain, rtol=1e-5)
+
+
+def test_the_contrast_needs_another_class(scene):
+    weights, image = scene
+    with pytest.raises(ValueError, match="`contrastive` needs another class"):
+        saljax.extremal_perturbation(
+            Partial(linear, weights[..., :1]), image, 0, contrastive=True, num_steps=1, **SMALL
+        )
+
+
+def test_the_price_of_the_area_grows_as_printed():
+    """300 x 1.0035^t: 4892 at t = 799, of a mask that does not move."""
+    nothing = Partial(linear, jnp.zeros((*SPATIAL, CHANNELS, CLASSES)))
+    run = functools.partial(saljax.extremal_perturbation, learning_rate=1e-12, details=True)
+    image = jnp.ones((*SPATIAL, CHANNELS))
+    losses = jax.jit(functools.partial(run, **SMALL))(nothing, image, 0).losses
+    np.testing.assert_allclose(300 * losses[-1] / losses[0], 4892, rtol=1e-3)

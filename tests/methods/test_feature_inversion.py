@@ -184,3 +184,15 @@ def test_wrong_hyperparameters(scene, settings, message):
     weights, image, _ = (jax.tree.map(lambda x: jnp.asarray(x, jnp.float32), x) for x in scene)
     with pytest.raises(ValueError, match=message):
         saljax.feature_inversion(Partial(network, weights), image, **{"target": 0} | settings)
+
+
+def test_a_layer_that_is_silent_for_the_image_gives_no_nan(scene):
+    weights, image, nothing = scene
+    silent = {k: jnp.asarray(v, jnp.float32) for k, v in weights.items()}
+    silent["deep"] = -jnp.abs(silent["deep"])
+    run = functools.partial(
+        saljax.feature_inversion, layer="cells", relative=True, num_steps=2, num_inversion_steps=2,
+        baseline=jnp.asarray(nothing, jnp.float32),
+    )  # fmt: skip
+    saliency = jax.jit(run)(Partial(network, silent), jnp.asarray(image, jnp.float32), 1)
+    assert np.isfinite(saliency).all()

@@ -46,11 +46,20 @@ def test_alpha_comes_from_the_derivatives_of_exp():
     np.testing.assert_allclose(saliency[0], expected, rtol=1e-5)
 
 
-def test_with_one_gradient_everywhere_each_channel_keeps_its_sign_of_grad_cam(cnn):
-    """Where only one channel speaks for the class, the two maps are proportional."""
-    dense = jnp.zeros((6, 3)).at[2].set(1.0)
+def test_with_one_gradient_a_channel_the_normalized_alpha_gives_grad_cam(cnn):
+    """Behind an average every place of a channel has the same gradient: alpha is uniform."""
+    dense = jnp.abs(cnn.weights["dense"])
     score_fn = Partial(cnn.logits, {**cnn.weights, "dense": dense})
     plain = saljax.grad_cam(score_fn, cnn.image, 0)
-    plus = saljax.grad_cam_plus_plus(score_fn, cnn.image, 0)
+    plus, raw = (
+        saljax.grad_cam_plus_plus(score_fn, cnn.image, 0, normalize_alpha=normalize)
+        for normalize in (True, False)
+    )
     assert float(plain.max()) > 0
     np.testing.assert_allclose(plus / plus.max(), plain / plain.max(), rtol=1e-4, atol=1e-6)
+    assert float(jnp.abs(raw / raw.max() - plain / plain.max()).max()) > 1e-3
+
+
+def test_large_logits_do_not_overflow(cnn):
+    score_fn = Partial(lambda w, x: cnn.logits(w, x) * 1e14, cnn.weights)
+    assert np.isfinite(saljax.grad_cam_plus_plus(score_fn, cnn.image, 0)).all()

@@ -162,3 +162,14 @@ def test_the_number_of_segments_must_be_known_inside_jit(key):
     method = jax.jit(functools.partial(saljax.lime, scorer(shape)))
     with pytest.raises(ValueError, match="`num_segments` must be given"):
         method(picture(shape), 0, key=key, segments=stripes((9, 9)))
+
+
+def test_labels_that_do_not_occur_change_nothing_even_without_a_penalty(key):
+    image, labels = picture((6, 7, 3)), stripes((6, 7)) % 3
+    run = functools.partial(
+        explained, scorer((6, 7, 3)), image, 1, key=key, segments=labels, num_samples=40, alpha=0.0,
+        details=True,
+    )  # fmt: skip
+    more = run(num_segments=5)
+    assert np.isfinite(more.saliency).all()
+    np.testing.assert_allclose(more.coefficients[3:], 0, atol=1e-6)

@@ -1,4 +1,5 @@
 import functools
+import inspect
 import itertools
 import math
 
@@ -10,7 +11,11 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 
 import saljax
-from saljax.methods.optimization.meaningful import LOCALIZATION, meaningful_perturbation
+from saljax.methods.optimization.meaningful import (
+    DEFAULT,
+    LOCALIZATION,
+    meaningful_perturbation,
+)
 from saljax.methods.optimization.meaningful_at_layer import (
     LAYERS,
     UNCERTAIN,
@@ -262,7 +267,11 @@ def test_the_circle_is_the_smallest_that_does(game, top):
     np.testing.assert_allclose(found.start, keep[2::4, 2::4], atol=1e-5)
 
 
-def test_the_setting_for_localization_is_a_configuration():
+def test_the_settings_of_the_supplement_are_configurations():
+    assert LOCALIZATION == {"top": 5, "l1": 1e-3, "beta": 2.0}
+    defaults = inspect.signature(meaningful_perturbation).parameters
+    assert {name: defaults[name].default for name in DEFAULT} == DEFAULT
+    assert DEFAULT == {"top": None, "l1": 1e-4, "beta": 3.0}
     run = functools.partial(meaningful_perturbation, **LOCALIZATION)
     image = jax.ShapeDtypeStruct((6, 6, 3), jnp.float32)
     weights = jnp.zeros((6 * 6 * 3, 5))
@@ -411,6 +420,28 @@ def test_a_mask_of_a_layer_equals_the_papers_equations(game):
 def test_layers_without_places_are_refused():
     with pytest.raises(ValueError, match="'pooled' is .6,., a mask needs 2 spatial axes"):
         meaningful_perturbation_at_layer(layered(), picture((6, 7, 3)), 1, layer="pooled")
+
+
+def test_the_table_of_layers_is_the_printed_one():
+    printed = """
+        alexnet pool1 1e-4 1e-2, alexnet pool2 5e-3 1e-2, alexnet conv3 5e-3 1e-2,
+        alexnet conv4 5e-3 1e-2, alexnet pool5 1e-2 1e-3, vgg16 pool1 5e-5 1e-2,
+        vgg16 pool2 1e-4 1e-2, vgg16 pool3 1e-4 1e-2, vgg16 pool4 5e-3 1e-2, vgg16 pool5 1e-2 1e-3
+    """
+    rows = [row.split() for row in printed.split(",")]
+    assert {(n, layer): {"l1": float(a), "tv": float(b)} for n, layer, a, b in rows} == LAYERS
+    assert UNCERTAIN == {("vgg16", "pool1"): {"l1": 5e-6}, ("vgg16", "pool3"): {"l1": 1e-3}}
+
+
+def test_a_mask_of_nothing_shows_the_baseline_and_costs_all_its_cells():
+    """From 0 everywhere the first loss is the score of noise and 28 x 28 times the price."""
+    noise = jax.random.uniform(KEY, (6, 6, 3))
+    score_fn = scorer((6, 6, 3))
+    found = learn(
+        score_fn, picture((6, 6, 3)), 1, key=KEY, init="zeros", baseline=noise, jitter=0,
+        num_steps=1, l1=1e-3, details=True,
+    )  # fmt: skip
+    np.testing.assert_allclose(found.losses[0], score_fn(noise[None])[0, 1] + 0.784, rtol=1e-5)
 
 
 def test_the_table_of_layers_names_layers_of_the_sizes_that_are_printed():

@@ -238,3 +238,8 @@ def test_discs_are_drawn_from_the_papers_distributions(key):
 def test_wrong_settings_say_what_is_wrong(method, settings, message):
     with pytest.raises(ValueError, match=message):
         method(constant_score, picture((9, 9, 3)), 0, **settings)
+
+
+def test_a_window_of_numpy_is_a_number_too(as_users_run):
+    run = functools.partial(explained, saljax.occlusion, scorer((6, 6, 3)), picture((6, 6, 3)), 1)
+    np.testing.assert_array_equal(run(window=np.int64(3), stride=2), run(window=3, stride=2))

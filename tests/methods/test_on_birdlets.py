@@ -36,7 +36,7 @@ FLOORS = {
     "rglas": Floor(1.5, FINE | {"max_iterations": 2}),  # 2.9
     "occlusion": Floor(5, {"window": 15, "stride": 8}),  # 8.8
     "blur_occlusion": Floor(4, SOFT | {"diameter": 15.0, "stride": 8}),  # 7.4
-    "variable_occlusion": Floor(2, SOFT | {"num_masks": 100}),  # 3.9
+    "variable_occlusion": Floor(2, {"num_masks": 100}),
     "rise": Floor(1.5, {"num_masks": 200}),  # 3.4
     "lime": Floor(6, {"num_samples": 150}),  # 12.2
     "gradient": Floor(3),  # 5.5

@@ -173,3 +173,13 @@ def test_memory_is_that_of_one_chunk_whatever_the_number_of_masks(key):
 def test_wrong_settings_say_what_is_wrong(key, settings, message):
     with pytest.raises(ValueError, match=message):
         saljax.rise(constant_score, picture((9, 9, 3)), 0, key=key, **settings)
+
+
+def test_a_pixel_that_no_mask_shows_has_an_unknown_error(key):
+    run = functools.partial(explained, scorer((6, 6, 3)), picture((6, 6, 3)), 1, key=key)
+    found = run(num_masks=3, probability=0.1, divide_by="coverage", details=True)
+    drawn = [masks.random_grid(jax.random.fold_in(key, i), (6, 6), 7, 0.1) for i in range(3)]
+    hidden = np.sum(drawn, axis=0) == 0
+    assert hidden.any() and not hidden.all()
+    np.testing.assert_array_equal(np.isnan(found.standard_error), hidden)
+    assert np.isfinite(found.saliency).all()

@@ -159,11 +159,12 @@ def test_iou_curve_equals_its_definition():
         truth[y1 : y2 + 1, x1 : x2 + 1] = True
     expected = []
     for t in (0.1, 0.3, 0.5, 0.7, 0.9):
-        above = (saliency - saliency.min()) / (saliency.max() - saliency.min()) > t
+        above = (saliency - saliency.min()) / (saliency.max() - saliency.min()) >= t
         expected.append((above & truth).sum() / (above | truth).sum())
     np.testing.assert_allclose(curve(jnp.asarray(saliency), boxes_of(*boxes)), expected, rtol=1e-6)
-    half = jnp.zeros(SHAPE).at[1:10, 1:7].set(0.5).at[0, 15].set(1.0)  # not above one half
-    np.testing.assert_allclose(curve(half, boxes_of(boxes[0]))[1:3], [54 / 55, 0])
+    half = jnp.zeros(SHAPE).at[1:10, 1:7].set(0.5).at[0, 15].set(1.0)
+    found = curve(half, boxes_of(boxes[0]))[1:4]  # at 0.3, at 0.5 itself, at 0.7
+    np.testing.assert_allclose(found, [54 / 55, 54 / 55, 0])
     assert curve(jnp.ones(SHAPE), boxes_of(*boxes)).tolist() == [0] * 5
     assert curve(jnp.ones(SHAPE), boxes_of()).tolist() == [0] * 5
 

@@ -18,6 +18,12 @@ def test_by_hand():
     assert abs(skewness(jnp.asarray([1.0, 2, 3, 4, 5]))) < 1e-6
 
 
+@pytest.mark.parametrize("shape", [(7, 7), (96, 96), (299, 299)])
+def test_of_a_constant_map_is_zero(shape):
+    """Its mean is not its value: float32 rounds the sum."""
+    assert skewness(jnp.full(shape, 0.3)) == 0
+
+
 @pytest.mark.parametrize(
     ("eta", "h", "expected"),
     [

@@ -63,3 +63,10 @@ def test_region_centroids_and_means():
     expected = [values[labels == 1].mean(), values[labels == 2].mean()]
     means = maps.region_means(jnp.asarray(values), jnp.asarray(labels), 2)
     np.testing.assert_allclose(means, expected, rtol=1e-5)
+
+
+def test_region_means_of_low_precision_are_summed_in_float32():
+    """A sum of ones in bfloat16 stays at 256."""
+    values = jnp.full((48, 48), 0.3, jnp.bfloat16)
+    means = maps.region_means(values, jnp.ones((48, 48), jnp.int32), 1)
+    np.testing.assert_allclose(means, [float(values[0, 0])], rtol=1e-5)

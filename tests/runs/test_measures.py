@@ -144,7 +144,7 @@ def test_faithfulness_and_what_it_is_among_the_compared():
 def test_iou_has_a_column_a_threshold():
     stored = {"a": [[0.1, 0.2], None], "failed": [None, None]}
     columns = one("iou_curve", "thresholds=0.25,0.5").columns(stored, ["a"], np.arange(2))
-    assert [column.name for column in columns] == ["IoU, map > 0.25", "IoU, map > 0.5"]
+    assert [column.name for column in columns] == ["IoU, map >= 0.25", "IoU, map >= 0.5"]
     np.testing.assert_array_equal(columns[1].values["a"], [0.2, np.nan])
     assert np.isnan(columns[0].values["failed"]).all()
 

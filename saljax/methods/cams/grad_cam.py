@@ -32,8 +32,9 @@ def grad_cam(
             `layer` with `saljax.tag`.
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
-        layer: name of a tagged activation; None: the last one with spatial axes, which in the
-            paper is the last convolutional layer.
+        layer: name of a tagged activation; None: the last one with spatial axes that is not the
+            output of a pooling, which is the last convolutional layer of the paper (in SqueezeNet
+            it gives the scores already; `saljax.models.info(name).layer` is the one before).
         to_spatial: for a layer that is no (*spatial, channels) itself, such as a transformer's
             tokens: a linear function that makes it one, for example
             `lambda tokens: tokens[1:].reshape(14, 14, -1)`.

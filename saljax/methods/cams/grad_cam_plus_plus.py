@@ -14,6 +14,7 @@ def grad_cam_plus_plus(
     *,
     layer: str | None = None,
     to_spatial: ToSpatial | None = None,
+    normalize_alpha: bool = False,
     resize: bool = True,
 ) -> Saliency:
     """Grad-CAM whose weights count each place by how much of the channel's evidence it holds.
@@ -28,6 +29,8 @@ def grad_cam_plus_plus(
         target: class index ().
         layer: see `grad_cam`.
         to_spatial: see `grad_cam`.
+        normalize_alpha: divide each channel's alpha by its sum, as the authors' code does and the
+            paper does not.
         resize: see `grad_cam`.
 
     Returns:
@@ -38,12 +41,15 @@ def grad_cam_plus_plus(
 
     Source: Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018. The
     factor exp(S), the same for the whole map, is left out: it may overflow. Where the denominator
-    of alpha is 0 it is 1, as in the authors' code. That code also makes alpha sum to 1 over each
-    channel; the paper does not, and neither does this.
+    of alpha is 0 it is 1, as in the authors' code. The powers of g are divided out beforehand.
     """
     activation, g = read(score_fn, image, target, layer, to_spatial)
     space = tuple(range(g.ndim - 1))
-    denominator = 2 * g**2 + g**3 * activation.sum(axis=space, keepdims=True)
-    alpha = g**2 / jnp.where(denominator == 0, 1, denominator)
+    denominator = 2 + g * activation.sum(axis=space, keepdims=True)
+    alpha = jnp.where(denominator == 0, g**2, 1 / jnp.where(denominator == 0, 1, denominator))
+    alpha = jnp.where(g == 0, 0, alpha)
+    if normalize_alpha:
+        total = alpha.sum(axis=space, keepdims=True)
+        alpha = alpha / jnp.where(total == 0, 1, total)
     weights = (alpha * jax.nn.relu(g)).sum(axis=space)
     return finish(jnp.matmul(activation, weights, precision="highest"), image, resize)

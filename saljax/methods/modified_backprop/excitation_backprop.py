@@ -46,7 +46,8 @@ def excitation_backprop(
             layer, or none with spatial axes; several targets.
 
     Source: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. The paper has no skip
-    connections; they share as in the authors' later code and in TorchRay.
+    connections; they share as in the authors' later code and in TorchRay. Their README would ignore
+    the shortcut; there is no option for that.
     """
     layer = layer or taps.last_spatial(score_fn, image)
     _, signal, _ = rules.send_back(score_fn, image, target, layer, rules.excitation())
@@ -73,7 +74,8 @@ def contrastive_excitation_backprop(
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
-        layer: see `excitation_backprop`; it must lie before the classifier.
+        layer: see `excitation_backprop`; it must lie before the classifier, and None is the last
+            such one.
         contrast_layer: name of the tagged activation that the classifier reads; None: whatever the
             last linear operation of `score_fn` reads, which is that layer in the networks of the
             paper.
@@ -85,20 +87,33 @@ def contrastive_excitation_backprop(
 
     Raises:
         ValueError: `score_fn` has no linear operation with weights, or none after
-            `contrast_layer`; else as `excitation_backprop`.
+            `contrast_layer`, or `layer` lies behind the one that is negated; else as
+            `excitation_backprop`.
 
     Source: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. Both signals go down as one:
     what lies between the classifier and the map is linear in them.
     """
-    layer = layer or taps.last_spatial(score_fn, image)
-    composite = rules.excitation(_classifier(score_fn, image, contrast_layer))
+    number, before = _classifier(score_fn, image, contrast_layer)
+    if layer is None:
+        shapes = taps.tagged(score_fn, image)
+        layer = next((n for n in reversed(before) if len(shapes[n]) == image.ndim), None)
+        layer = layer or taps.last_spatial(score_fn, image)
+    taps.shape_of(taps.tagged(score_fn, image), layer)
+    if layer not in before:
+        raise ValueError(
+            f"`layer` {layer!r} lies behind the classifier, whose weights are negated; there the "
+            f"contrast is nothing. Before it lie {', '.join(before) or 'no tagged activations'}."
+        )
+    composite = rules.excitation(number)
     _, signal, _ = rules.send_back(score_fn, image, target, layer, composite)
     contrast = None if reduce is None else lambda x: jax.nn.relu(reduce(x))
     return rules.to_map(signal, image, contrast, resize)
 
 
-def _classifier(score_fn: ScoreFn, image: Image, contrast_layer: str | None) -> int:
-    """Which weighted operation, counted from the image, reads the contrast layer."""
+def _classifier(
+    score_fn: ScoreFn, image: Image, contrast_layer: str | None
+) -> tuple[int, list[str]]:
+    """Which operation with weights, counted from the image, is the classifier; the tags before."""
     images = image[None]
     kinds = [o.kind for o in override.operations(override.trace(score_fn, images), images)]
     if contrast_layer is not None:
@@ -109,4 +124,6 @@ def _classifier(score_fn: ScoreFn, image: Image, contrast_layer: str | None) -> 
     if not after:
         where = f" after {contrast_layer!r}" if contrast_layer else ""
         raise ValueError(f"`score_fn` has no operation with weights to negate{where}")
-    return after[-1 if contrast_layer is None else 0]
+    number = after[-1 if contrast_layer is None else 0]
+    tags = [kind for kind in kinds[: weighted[number]] if kind.startswith("tap:")]
+    return number, [tag.removeprefix("tap:") for tag in tags]

@@ -42,7 +42,8 @@ def lrp(
         ValueError: `epsilon` is negative; else as `guided_backprop`.
 
     Source: Bach, Binder, Montavon, Klauschen, Mueller, Samek, PLOS ONE 2015;
-    as a modified gradient, Ancona, Ceolini, Oztireli, Gross, ICLR 2018.
+    as a modified gradient, Ancona, Ceolini, Oztireli, Gross, ICLR 2018. As there, epsilon stands at
+    the rectifiers and at the score; a layer whose output goes into a sum has none before it.
     """
     checks.not_negative(epsilon=epsilon)
     composite = rules.relevance(epsilon)

@@ -41,7 +41,7 @@ def dynamic_masks(
     sizes: Sequence[int] = (7, 10, 14),
     auxiliary: Sequence[Sequence[int]] = ((28,),),
     num_steps: int = 100,
-    learning_rate: float = 0.1,
+    learning_rate: float | None = None,
     area_weight: float = 0.1,
     threshold: float = 0.0,
     parameters: Literal["sigmoid", "clip"] = "sigmoid",
@@ -67,7 +67,7 @@ def dynamic_masks(
         auxiliary: chains of auxiliary vectors; each is the sizes of c_1, c_2, ..., grown on every
             benchmark vector. () has none.
         num_steps: steps of Adam for the masks of a level.
-        learning_rate: of Adam.
+        learning_rate: of Adam; None is 0.1 for "sigmoid" and 0.05 for "clip".
         area_weight: lambda times the number of a mask's cells: the price of its mean value.
         threshold: gamma, in [0, 1): what is cut off the mean of the masks.
         parameters: of a mask: "sigmoid" of free numbers, or numbers "clip"ped to [0, 1] after each
@@ -91,6 +91,8 @@ def dynamic_masks(
     normalized tensor. Sizes, steps, learning rate and weight are our choice: the paper gives none.
     """
     checks.one_of(("sigmoid", "clip"), parameters=parameters)
+    if learning_rate is None:
+        learning_rate = 0.1 if parameters == "sigmoid" else 0.05
     checks.positive(num_steps=num_steps, learning_rate=learning_rate, sizes=len(sizes))
     checks.not_negative(area_weight=area_weight, threshold=threshold)
     for cells in (*sizes, *(c for chain in auxiliary for c in chain)):

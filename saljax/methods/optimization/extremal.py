@@ -98,7 +98,8 @@ def extremal_perturbation(
 
     Raises:
         ValueError: no area or one outside (0, 1], a size, number or rate that is not above 0,
-            fewer than 2 levels, several targets, or an unknown choice.
+            fewer than 2 levels, several targets, an unknown choice, or `contrastive` with a single
+            class.
 
     Source: Fong, Patrick, Vedaldi, ICCV 2019; settings as in the authors' code and its benchmark,
     which takes areas 0.025, 0.05, 0.1 and 0.2, adds the masks up and smooths by 0.09. One area
@@ -135,11 +136,13 @@ def extremal_perturbation(
         if flip:
             shown = jnp.where(number % 2 == 0, jnp.flip(shown, -2), shown)
         answers = score_fn(shown).astype(jnp.float32)
-        wanted = scores.pick(answers, target)
-        of_class = (answers * wanted).sum(axis=-1)
+        of_class = scores.of_class(answers, target)
         if not contrastive:
             return of_class
-        return of_class - jnp.where(wanted == 0, answers, -jnp.inf).max(axis=-1)
+        if answers.shape[-1] < 2:
+            raise ValueError("`contrastive` needs another class; `score_fn` has only one.")
+        others = jnp.where(scores.pick(answers, target) == 0, answers, -jnp.inf)
+        return of_class - others.max(axis=-1)
 
     def loss(nodes, number):
         full, masks = masks_of(nodes)

@@ -45,7 +45,7 @@ def hierarchical_dynamic_masks(
     sizes: Sequence[int] = (7, 10, 14),
     auxiliary: Sequence[Sequence[int]] = ((28,),),
     num_steps: int = 100,
-    learning_rate: float = 0.1,
+    learning_rate: float | None = None,
     area_weight: float = 0.1,
     threshold: float = 0.0,
     parameters: Literal["sigmoid", "clip"] = "sigmoid",

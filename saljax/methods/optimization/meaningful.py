@@ -15,9 +15,10 @@ from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.optimization.mask_games import begin, play
 from saljax.ops import images, perturb
 
+DEFAULT = {"top": None, "l1": 1e-4, "beta": 3.0}
 LOCALIZATION = {"top": 5, "l1": 1e-3, "beta": 2.0}
-"""S2's setting for localization: sharper masks that cover more of the object. Its other setting is
-the defaults. `functools.partial(saljax.meaningful_perturbation, **LOCALIZATION)`."""
+"""The two settings of S2: `functools.partial(saljax.meaningful_perturbation, **LOCALIZATION)`; the
+second makes sharper masks that cover more of the object."""
 
 BLUR = perturb.blurred(10.0)
 """What the paper shows where the mask is 0."""
@@ -69,7 +70,8 @@ def meaningful_perturbation(
 
     over m in [0, 1]^cells, where M = blur(upsample(m)), and I_tau and B_tau are the image and the
     baseline shifted by the same tau. Norms are sums over the cells. A map costs num_steps passes
-    forward and back, and 37 forward to find the circle it starts from.
+    forward and back, and 37 forward to find the circle it starts from. S2's setting for
+    localization is `saljax.methods.optimization.meaningful.LOCALIZATION`: top 5, l1 0.001, beta 2.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.

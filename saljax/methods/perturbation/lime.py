@@ -155,11 +155,12 @@ def fit_ridge(
     Returns:
         Coefficients (R,), intercept (), weighted share of the variance of y explained ().
     """
+    absent = (x.max(axis=0) == 0).astype(x.dtype)  # labels that do not occur: their c is 0
     share = weights / weights.sum()
     mean_x, mean_y = (share[:, None] * x).sum(axis=0), (share * y).sum()
     x, y = x - mean_x[None], y - mean_y
     weighted = (x * weights[:, None]).T
-    gram = jnp.matmul(weighted, x, precision="highest") + alpha * jnp.eye(x.shape[1])
+    gram = jnp.matmul(weighted, x, precision="highest") + jnp.diag(alpha + absent)
     moments = jnp.matmul(weighted, y, precision="highest")
     coefficients = jax.scipy.linalg.solve(gram, moments, assume_a="pos")
     rest = y - jnp.matmul(x, coefficients, precision="highest")
@@ -189,4 +190,4 @@ def _checked(segments, number, spatial):
 def _mean_colors(image, labels, number):
     """The image with each segment in its mean color."""
     means = maps.region_means(jnp.moveaxis(image, -1, 0), labels + 1, number)
-    return jnp.moveaxis(means[:, labels], 0, -1)
+    return jnp.moveaxis(means[:, labels], 0, -1).astype(image.dtype)

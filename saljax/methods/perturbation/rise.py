@@ -109,4 +109,7 @@ def rise(
     ratio = square - 2 * away * linear + jnp.square(away) * plain
     squares = ratio if by_coverage else square - jnp.square(total) / num_masks
     unbiased = jnp.float32(num_masks) / (num_masks - 1)
-    return RiseDetails(saliency, jnp.sqrt(unbiased * jnp.maximum(squares, 0.0)) / divisor)
+    error = jnp.sqrt(unbiased * jnp.maximum(squares, 0.0)) / divisor
+    if by_coverage:  # a pixel that no mask shows has the mean score, of unknown error
+        error = jnp.where(coverage > 0, error, jnp.nan)
+    return RiseDetails(saliency, error)
