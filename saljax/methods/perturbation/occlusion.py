@@ -4,10 +4,10 @@ S2 is the supplement of "Interpretable Explanations of Black Boxes by Meaningful
 (Fong, Vedaldi, ICCV 2017).
 """
 
+from collections.abc import Sequence
 from typing import get_args
 
 import jax.numpy as jnp
-import numpy as np
 
 from saljax.core import checks
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
@@ -142,7 +142,7 @@ def blur_occlusion(
 def _sides(spatial: tuple[int, ...], **length: int | tuple[int, ...]) -> tuple[int, ...]:
     """One length an axis, checked."""
     ((name, given),) = length.items()
-    sides = (given,) * len(spatial) if np.ndim(given) == 0 else tuple(given)
+    sides = tuple(given) if isinstance(given, Sequence) else (given,) * len(spatial)
     fits = len(sides) == len(spatial) and all(map(lambda s, n: 1 <= s <= n, sides, spatial))
     if not fits:
         raise ValueError(
