@@ -8,6 +8,8 @@ from saljax.runs.summary import Entry
 
 ARROWS = {"higher": " ↑", "lower": " ↓", "": ""}
 NOTHING = "–"
+WIDEST = 6
+"""Most methods side by side; more go below each other. Our choice."""
 SUBSETS = {"all": "all images", "small": "small objects"}
 
 
@@ -19,7 +21,7 @@ def markdown(
     seconds: Mapping[str, float | None],
     missing: Sequence[str],
 ) -> str:
-    """One table a subset of the images: a line a metric, a column a method.
+    """Tables for each subset of the images: a line a metric, a column a method.
 
     Args:
         title: of the page.
@@ -42,7 +44,10 @@ def markdown(
         if subset == "all":
             times = [NOTHING if s is None else f"{s:.2g}" for s in seconds.values()]
             lines.append(["seconds an image", *times])
-        parts.append(_aligned(lines))
+        parts += [
+            _aligned([[name, *cells[first : first + WIDEST]] for name, *cells in lines])
+            for first in range(0, len(rows), WIDEST)
+        ]
     if missing:
         parts.append("## Missing")
         parts.append("\n".join(f"- {line}" for line in missing))

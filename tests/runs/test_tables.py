@@ -46,6 +46,19 @@ def test_markdown():
     assert "Missing" not in markdown("Title", [], ENTRIES, sizes, seconds, [])
 
 
+def test_many_methods_go_below_each_other():
+    names = [f"m{i}" for i in range(8)]
+    entries = [
+        Entry("all", "hits", "higher", name, i / 8, None, 4, "") for i, name in enumerate(names)
+    ]
+    _, facts, first, second = markdown(
+        "Title", ["one"], entries, {"all": 4}, dict.fromkeys(names), []
+    ).split("\n\n")
+    assert cells(first)[0] == ["all images (4)", *names[:6]]
+    assert cells(second)[0] == ["all images (4)", *names[6:]]
+    assert cells(second)[2] == ["hits ↑", "0.750", "0.875"]
+
+
 def test_comma_separated():
     lines = list(csv.DictReader(io.StringIO(comma_separated(ENTRIES))))
     assert len(lines) == len(ENTRIES)
