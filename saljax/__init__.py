@@ -61,3 +61,7 @@ def __getattr__(name: str):
     if name in ("models", "metrics", "data"):
         return importlib.import_module(f"saljax.{name}")
     raise AttributeError(f"module 'saljax' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*globals(), "models", "metrics", "data"})

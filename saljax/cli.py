@@ -89,7 +89,7 @@ def explain(
     """
     import jax
 
-    from saljax.data.folders import UnreadableImage
+    from saljax.data import folders
     from saljax.methods.table import LOGITS, ONE_CLASS
     from saljax.report import grids
     from saljax.runs import classifier, inputs, records, store, targets
@@ -112,8 +112,10 @@ def explain(
         choose = targets.chooser(wanted, labels)
 
     paths = inputs.find(images, complain)
-    inside = {path.stem.casefold() for path in paths if path.resolve().parent == out.resolve()}
-    names = store.distinct_names(paths, inside | {"overview"})  # no image is overwritten
+    there = [path for path in out.glob("*") if folders.is_picture(path)] if out.is_dir() else []
+    inputs_there = [path for path in paths if path.resolve().parent == out.resolve()]
+    kept = inputs_there + [path for path in there if not store.is_figure(path)]
+    names = store.distinct_names(paths, {p.stem.casefold() for p in kept} | {"overview"})
     named = dict(zip(names, paths, strict=True))
     taken: dict[str, inputs.Input] = {}
 
@@ -121,7 +123,7 @@ def explain(
         for name, path in named.items():
             try:
                 taken[name] = inputs.read(path, about.input_shape, about.resize, about.crop)
-            except UnreadableImage as error:
+            except folders.UnreadableImage as error:
                 complain(path, str(error))
             else:
                 yield name, taken[name].image

@@ -210,6 +210,26 @@ def test_an_image_in_the_output_folder_is_not_overwritten(tmp_path):
     assert files(tmp_path) == ["a-2.json", "a-2.npy", "a-2.png", "a.png"]
 
 
+def test_pictures_of_others_in_the_output_folder_stay(tmp_path):
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    source, other = save(tmp_path / "in" / "a.png"), Path(save(tmp_path / "out" / "a.png"))
+    before = other.read_bytes()
+    for _ in range(2):  # what the first call wrote is replaced by the second
+        assert cli.main(["explain", source, "--out", str(tmp_path / "out"), *QUICK]) == 0
+    assert other.read_bytes() == before
+    assert files(tmp_path / "out") == ["a-2.json", "a-2.npy", "a-2.png", "a.png"]
+
+
+def test_a_folder_explained_into_itself_is_not_explained_twice(tmp_path, capsys):
+    for name in ("a.png", "b.png", "._b.png"):
+        save(tmp_path / name)
+    for _ in range(2):
+        assert cli.main(["explain", str(tmp_path), "--out", str(tmp_path), *QUICK]) == 0
+    written = [f"{name}-2.{kind}" for name in "ab" for kind in ("json", "npy", "png")]
+    assert files(tmp_path) == sorted(["._b.png", "a.png", "b.png", "overview.png", *written])
+
+
 def test_volumes_come_as_arrays(tmp_path, capsys):
     volume = np.random.default_rng(0).random((4, 5, 6, 1)).astype(np.float32)
     np.save(tmp_path / "good.npy", volume)

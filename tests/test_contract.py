@@ -25,10 +25,10 @@ class Case:
     def parameters(self):
         return inspect.signature(self.method.func).parameters
 
-    def eager(self, score_fn, image, target, seed=0, **hyperparameters):
-        """The map that `explain` gives the first of its images, from the method itself."""
+    def eager(self, score_fn, image, target, seed=0, place=0, **hyperparameters):
+        """The map that `explain` gives an image at its place, from the method itself."""
         if "key" in self.parameters:
-            hyperparameters["key"] = jax.random.fold_in(jax.random.key(seed), 0)
+            hyperparameters["key"] = jax.random.fold_in(jax.random.key(seed), place)
         return self.method(score_fn, image, target, **hyperparameters)
 
     @functools.cached_property
@@ -183,7 +183,12 @@ def test_map_jit_vmap_and_batches(case, score_fn, images):
     assert one.shape == case.image[:-1] and one.dtype == jnp.float32 and jnp.isfinite(one).all()
     assert float(one.max()) > float(one.min())
     close(case.compiled(score_fn, images[0], 1), one)
-    close(saljax.explain(case.method, score_fn, images, [1, 1, 1])[0], one)
+    together = saljax.explain(case.method, score_fn, images, [1, 0, 2])
+    close(together[0], one)
+    for place, target in [(1, 0), (2, 2)]:
+        alone = case.compiled(score_fn, images[place], target, place=place)
+        close(together[place], alone)
+        assert float(jnp.abs(alone - one).max()) > 1e-3 * float(jnp.abs(one).max())
 
 
 @cases_with("chunk_size")

@@ -49,7 +49,8 @@ def explain(
             leaves of it as a pytree to be arguments (an NNX module is one; for Linen
             `jax.tree_util.Partial(model.apply, variables)`). A plain function is compiled in as it
             is, so pass the same object again, not a new lambda.
-        images: (N, *spatial, C), in [0, 1].
+        images: (N, *spatial, C), in [0, 1]. Those in half precision are explained in float32; a
+            classifier that computes in half precision converts inside its score function.
         targets: class indices (N,), or (N, T) for methods that answer several classes at once.
         key: for random methods; `jax.random.key(0)` if not given. Image i uses
             `fold_in(key, ids[i])`.
@@ -60,8 +61,8 @@ def explain(
         for its details gives a record whose arrays all have the axis of images first.
 
     Raises:
-        ValueError: `targets` or `ids` do not go with the images, or the images are integers. A
-            class that does not exist gives a map of NaN.
+        ValueError: `targets` or `ids` do not go with the images, the images are integers, or the
+            method has a key already. A class that does not exist gives a map of NaN.
     """
     images = jnp.asarray(images)
     targets = jnp.asarray(targets, jnp.int32)
@@ -76,6 +77,10 @@ def explain(
             raise ValueError(
                 f"`{name}` must have one entry an image, {number} of them; got shape {value.shape}."
             )
+    if images.dtype.itemsize < 4:
+        images = images.astype(jnp.float32)
+    if isinstance(method, functools.partial) and "key" in method.keywords:
+        raise ValueError("give `key` to `explain`, which makes of it one for each image.")
     if isinstance(method, functools.partial):
         method = Partial(method.func, *method.args, **method.keywords)
     arrays, rest = _split((method, score_fn))

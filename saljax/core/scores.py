@@ -68,11 +68,12 @@ def one_class(target: Target) -> None:
 
 def as_pytree(score_fn: ScoreFn) -> ScoreFn:
     """A plain function is no pytree; as the static part of a Partial it may pass through jit."""
-    return Partial(score_fn) if jax.tree.leaves(score_fn) == [score_fn] else score_fn
+    leaves = jax.tree.leaves(score_fn)
+    return Partial(score_fn) if len(leaves) == 1 and leaves[0] is score_fn else score_fn
 
 
 def _probabilities(score_fn, images):
-    return jax.nn.softmax(score_fn(images), axis=-1)
+    return jax.nn.softmax(score_fn(images).astype(jnp.float32), axis=-1)
 
 
 def probabilities(score_fn: ScoreFn) -> ScoreFn:
@@ -82,7 +83,8 @@ def probabilities(score_fn: ScoreFn) -> ScoreFn:
         score_fn: images (N, *spatial, C) -> logits (N, K).
 
     Returns:
-        Score function with scores in [0, 1] that sum to 1 over the classes.
+        Score function with scores in [0, 1], float32 whatever the classifier computes in, that sum
+        to 1 over the classes.
     """
     return Partial(_probabilities, as_pytree(score_fn))
 
@@ -163,14 +165,15 @@ def from_callback(fn: Callable[[np.ndarray], np.ndarray], num_classes: int) -> S
         Score function that can be jitted and vmapped.
 
     Raises:
-        ValueError: `fn` returned another shape than (N, num_classes); raised when it is called.
+        jax.errors.JaxRuntimeError: when it is called, with a line that says so: `fn` returned
+            another shape than (N, num_classes), or raised something itself.
     """
 
     def score(images: Images) -> Scores:
         image_shape = images.shape[1:]
 
         def on_host(batch):
-            batch = np.asarray(batch)
+            batch = np.asarray(batch, np.float32)
             leading = batch.shape[: batch.ndim - len(image_shape)]
             scores = np.asarray(fn(batch.reshape(-1, *image_shape)), np.float32)
             expected = (math.prod(leading), num_classes)

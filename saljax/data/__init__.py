@@ -1,1 +1,9 @@
 """Images, boxes and generated data with known evidence."""
+
+import importlib
+
+
+def __getattr__(name: str):
+    if name in ("birdlets", "boxes", "captions", "folders", "volumes"):
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

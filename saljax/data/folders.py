@@ -1,6 +1,8 @@
 """Pictures from files and folders, framed the way a classifier was trained to see them."""
 
 import io
+import math
+import threading
 import warnings
 import zipfile
 from pathlib import Path
@@ -14,12 +16,20 @@ Framed = Float[np.ndarray, "rows columns 3"]
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
+_OPENING = threading.Lock()
+
+
 class UnreadableImage(ValueError):
     """A file that is not a picture this library can read; the message says why, in one line."""
 
 
+def is_picture(path: Path) -> bool:
+    """Whether the name of a file is that of a picture, and not of a hidden file."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+
+
 def list_images(folder: Path) -> list[Path]:
-    """Pictures directly inside a folder, by file name suffix, in order of their names.
+    """Pictures directly inside a folder, by file name suffix, in order of their names; none hidden.
 
     Args:
         folder: an existing directory; folders inside it are not entered.
@@ -30,7 +40,7 @@ def list_images(folder: Path) -> list[Path]:
     Raises:
         UnreadableImage: there is no picture in the folder.
     """
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    found = sorted(path for path in folder.iterdir() if is_picture(path))
     if not found:
         raise UnreadableImage("is a directory without images")
     return found
@@ -54,11 +64,10 @@ def read_image(path: Path | str | io.BytesIO) -> Picture:
             (Pillow's limit against files that are small and unpack to gigabytes).
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as picture:
-                return _rgb(ImageOps.exif_transpose(picture))
+        with _quietly_opened(path) as picture:
+            if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise Image.DecompressionBombError
+            return _rgb(ImageOps.exif_transpose(picture))
     except FileNotFoundError:
         raise UnreadableImage("no such file") from None
     except IsADirectoryError:
@@ -67,13 +76,20 @@ def read_image(path: Path | str | io.BytesIO) -> Picture:
         raise UnreadableImage("may not be read (permission denied)") from None
     except Image.UnidentifiedImageError:
         raise UnreadableImage("is not an image, or of an unsupported format") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+    except Image.DecompressionBombError:
         limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
         raise UnreadableImage(f"has more than {limit} million pixels; scale it down") from None
     except UnreadableImage:
         raise
     except Exception as error:  # decoders answer damaged files with any exception at all
         raise UnreadableImage(f"is damaged ({_first_line(error)})") from None
+
+
+def _quietly_opened(path):
+    # Filters of warnings are those of the whole process, and pictures are read by many threads.
+    with _OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return Image.open(path)
 
 
 def read_array(path: Path | str) -> Float[np.ndarray, "*spatial channels"]:

@@ -25,6 +25,7 @@ class Conv(nnx.Module):
     def __call__(self, x: Features) -> Filtered:
         """Return (N, H / stride, W / stride, outputs)."""
         kernel, bias = self.kernel[...], self.bias[...]
+        x = x.astype(kernel.dtype)
         if kernel.shape[0] == 1:
             # A matrix product over channels; XLA on CPU runs it much faster than a convolution.
             y = jnp.einsum("nhwi,io->nhwo", x, kernel[0, 0])

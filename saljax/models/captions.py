@@ -174,7 +174,9 @@ def _checked(text: str) -> np.ndarray:
     return words
 
 
-def describe(captioner: Captioner, images: Images) -> list[str]:
+def describe(
+    captioner: Captioner, images: Images | Float[np.ndarray, "batch height width 3"]
+) -> list[str]:
     """Caption pictures: at each step the most probable word, until the caption ends.
 
     Args:

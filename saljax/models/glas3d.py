@@ -53,7 +53,7 @@ def _convolve(x: Float[Array, "n d h w i"], kernel: Float[Array, "3 3 3 i o"]):
     # Three slices at a time as channels of a 2-D convolution, which XLA on CPU runs 8 times as
     # fast as the 3-D one.
     n, d, h, w, _ = x.shape
-    padded = jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0)))
+    padded = jnp.pad(x.astype(kernel.dtype), ((0, 0), (1, 1), (0, 0), (0, 0), (0, 0)))
     slices = jnp.concatenate([padded[:, i : i + d] for i in range(3)], axis=-1)
     y = jax.lax.conv_general_dilated(
         slices.reshape(n * d, h, w, -1),

@@ -87,6 +87,7 @@ class Conv(nnx.Module):
     def __call__(self, x: Features) -> Features:
         """Map (N, h, w, inputs) to (N, new h, new w, outputs)."""
         kernel, stride = self.kernel[...], self.stride
+        x = x.astype(kernel.dtype)
         if self.depthwise:
             y = _depthwise(x, kernel, stride, self.padding)
         elif kernel.shape[:2] == (1, 1):

@@ -91,7 +91,7 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
             f"{path}: holds no state dict; save one with torch.save(m.state_dict(), f)"
         )
     return {
-        name: (value.float() if value.is_floating_point() else value).numpy()
+        name: (value.float() if value.is_floating_point() else value).detach().numpy()
         for name, value in content.items()
     }
 

@@ -122,13 +122,13 @@ def region_means(
 
     Args:
         values: (*spatial), or with leading axes.
-        labels: (*spatial), 0 is background, regions are 1..num_regions.
+        labels: (*spatial), regions are 1..num_regions, all else is background.
         num_regions: R, static.
 
     Returns:
         (..., R) float32, whatever the values are; NaN for a label that does not occur.
     """
-    flat = labels.ravel()
+    flat = jnp.where((labels >= 1) & (labels <= num_regions), labels, 0).ravel()
     rows = values.reshape(-1, flat.size).astype(jnp.float32)
     sums = jnp.zeros((rows.shape[0], num_regions + 1)).at[:, flat].add(rows)
     counts = jnp.zeros(num_regions + 1).at[flat].add(1.0)

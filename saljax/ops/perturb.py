@@ -43,7 +43,7 @@ def perturb(
 def blend(image: Image, mask: Float[Array, "*spatial"], baseline_image: Image) -> Image:
     """`perturb` with the baseline already an image, so that many masks share it."""
     keep = mask[..., None]
-    return image * keep + baseline_image * (1 - keep)
+    return (image * keep + baseline_image * (1 - keep)).astype(jnp.result_type(image))
 
 
 def baseline_image(
@@ -134,4 +134,4 @@ def between(
     def at(number):
         return jnp.take_along_axis(levels, number.astype(jnp.int32)[None, ..., None], 0)[0]
 
-    return at(lower) * (1 - share) + at(lower + 1) * share
+    return (at(lower) * (1 - share) + at(lower + 1) * share).astype(levels.dtype)

@@ -118,6 +118,7 @@ class _Run:
                 image=digest,
                 corners=None if case.corners is None else case.corners.tolist(),
                 classes=case.classes,
+                labels=list(self.study.classifier.labels),
                 size=case.size,
                 target=self.study.wanted if case.target is None else case.target,
                 **self.made_by,

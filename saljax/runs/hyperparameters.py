@@ -3,6 +3,7 @@
 import difflib
 import functools
 import inspect
+import math
 import re
 import sys
 import types
@@ -181,6 +182,8 @@ def _taken(hint: Any, default: Any) -> tuple[type, tuple[str, ...], bool, bool] 
 
 def recorded(value: Any) -> Any:
     """A value of a hyperparameter as JSON; functions by their name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no infinity
     if value is None or isinstance(value, (*SIMPLE, list)):
         return value
     if isinstance(value, tuple):

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from saljax.data import folders
+from saljax.runs import store
 
 SHOWN = 512
 """Longest side, in pixels, of the picture kept to be shown: memory, and enough for a figure."""
@@ -27,7 +28,7 @@ class Input(NamedTuple):
 
 
 def find(paths: Iterable[Path], complain: Callable[[Path, str], None]) -> list[Path]:
-    """Replace folders by the pictures directly inside them.
+    """Replace folders by the pictures directly inside them, without maps that were written there.
 
     Args:
         paths: files and folders.
@@ -39,7 +40,8 @@ def find(paths: Iterable[Path], complain: Callable[[Path, str], None]) -> list[P
     found = []
     for path in paths:
         try:
-            found += folders.list_images(path) if path.is_dir() else [path]
+            inside = folders.list_images(path) if path.is_dir() else [path]
+            found += [one for one in inside if one == path or not store.is_figure(one)]
         except (folders.UnreadableImage, OSError) as error:
             complain(path, str(error))
     return found

@@ -82,6 +82,14 @@ def key(**parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def is_figure(path: Path) -> bool:
+    """Whether `saljax explain` wrote this picture: its map and its record lie beside it."""
+    if path.name == "overview.png":
+        return any(is_figure(one.with_suffix(".png")) for one in path.parent.glob("*.npy"))
+    beside = (path.with_suffix(suffix) for suffix in (".npy", ".json"))
+    return path.suffix == ".png" and all(one.exists() for one in beside)
+
+
 def distinct_names(paths: Iterable[Path], reserved: Iterable[str] = ()) -> list[str]:
     """A file name without suffix for each path, no two alike even where case is ignored.
 

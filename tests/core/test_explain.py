@@ -139,3 +139,22 @@ def test_a_class_that_does_not_exist_gives_nan_and_not_the_last_class(method, sc
 def test_images_of_numpy_in_double_precision(score_fn, images):
     image = np.asarray(images[0], np.float64)
     np.testing.assert_allclose(GLAS.func(score_fn, image, 1), saljax.glas(score_fn, images[0], 1))
+
+
+def test_the_key_is_that_of_explain(score_fn, images):
+    method = functools.partial(saljax.rise, key=jax.random.key(5), num_masks=4)
+    with pytest.raises(ValueError, match="give `key` to `explain`"):
+        saljax.explain(method, score_fn, images, np.zeros(8, int))
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_images_in_half_precision_are_explained_in_float32(score_fn, images, dtype):
+    low = images[:2].astype(dtype)
+    method = functools.partial(saljax.rglas, grid=2, max_iterations=2)
+    found = saljax.explain(method, score_fn, low, [0, 1])
+    assert found.dtype == jnp.float32
+    expected = saljax.explain(method, score_fn, low.astype(jnp.float32), [0, 1])
+    np.testing.assert_array_equal(found, expected)
+    with jax.numpy_dtype_promotion("standard"):  # as users have it
+        alone = method(score_fn, low[0], 0)
+    assert alone.dtype == jnp.float32 and np.isfinite(alone).all()

@@ -79,7 +79,9 @@ def test_callback_is_called_with_whole_batches(images, weights):
 
 def test_callback_with_a_wrong_shape_is_told(images):
     score_fn = saljax.scores.from_callback(lambda batch: np.zeros((len(batch), 5)), 6)
-    with pytest.raises(Exception, match=r"shape \(4, 6\), one row an image; got \(4, 5\)"):
+    with pytest.raises(
+        jax.errors.JaxRuntimeError, match=r"shape \(4, 6\), one row an image; got \(4, 5\)"
+    ):
         jax.block_until_ready(score_fn(images))
 
 
@@ -99,3 +101,18 @@ def test_a_class_that_does_not_exist_has_no_score(images, weights, missing):
     np.testing.assert_array_equal(several[:, 0], answers[:, 2])
     assert np.isnan(several[:, 1]).all()
     assert np.isnan(saljax.scores.pick(answers, missing)).all()
+
+
+def test_a_single_array_of_numpy_among_the_weights(images, weights):
+    wrapped = saljax.scores.probabilities(jax.tree_util.Partial(linear, np.asarray(weights)))
+    plain = saljax.scores.probabilities(jax.tree_util.Partial(linear, weights))
+    np.testing.assert_allclose(wrapped(images), plain(images), rtol=1e-6)
+
+
+def test_probabilities_of_a_classifier_in_half_precision(images, weights):
+    half = jax.tree_util.Partial(
+        lambda w, x: linear(w, x.astype(w.dtype)), weights.astype("bfloat16")
+    )
+    found = saljax.scores.probabilities(half)(images)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)

@@ -1,5 +1,8 @@
 """Reading pictures of every kind, framing them, and what is said about files that are none."""
 
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -181,3 +184,18 @@ def test_seen_is_the_part_that_prepare_shows(shape):
     np.testing.assert_allclose(seen.mean((0, 1)), framed.mean((0, 1)), atol=pixel)
     np.testing.assert_allclose(seen.max((0, 1)), framed.max((0, 1)), atol=pixel)
     assert min(seen.shape[:2]) >= 1
+
+
+def test_many_threads_leave_the_warnings_of_the_process_alone(tmp_path):
+    path = tmp_path / "a.png"
+    Image.new("RGB", (40, 30)).save(path)
+    before = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(folders.read_image, [path] * 200))
+    assert list(warnings.filters) == before
+
+
+def test_hidden_files_are_no_pictures(tmp_path):
+    for name in ("a.png", "._a.png", ".b.jpg"):
+        (tmp_path / name).touch()
+    assert [path.name for path in folders.list_images(tmp_path)] == ["a.png"]

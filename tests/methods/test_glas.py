@@ -329,3 +329,16 @@ def test_regions_carry_the_value_at_their_centroid(atlas):
     both = regions(score_fn, image, jnp.asarray([1, 0]), labels=jnp.asarray(atlas))
     assert both.shape == (2, 6, 7, 8)
     np.testing.assert_allclose(both[0], saliency, rtol=1e-5)
+
+
+def test_an_atlas_that_does_not_fit_is_refused(atlas, as_users_run):
+    score_fn, image = scorer((6, 7, 8, 1)), picture((6, 7, 8, 1))
+    run = functools.partial(saljax.glas_regions, score_fn, image, 1)
+    with pytest.raises(ValueError, match=r"`labels` must have .* \(6, 7, 8\); got \(6, 7, 7\)"):
+        run(labels=jnp.asarray(atlas[..., :7]), num_regions=3)
+    with pytest.raises(ValueError, match=r"1..2 \(`num_regions`\) for regions; got 0..3"):
+        run(labels=jnp.asarray(atlas), num_regions=2)
+    # Inside a compiled program nobody can look at the values: what is no region is background.
+    coded = jax.jit(functools.partial(run, num_regions=3))(labels=jnp.where(atlas == 0, -1, atlas))
+    plain = run(labels=jnp.asarray(atlas), num_regions=3)
+    np.testing.assert_allclose(coded, plain, rtol=1e-5)

@@ -70,3 +70,8 @@ def test_region_means_of_low_precision_are_summed_in_float32():
     values = jnp.full((48, 48), 0.3, jnp.bfloat16)
     means = maps.region_means(values, jnp.ones((48, 48), jnp.int32), 1)
     np.testing.assert_allclose(means, [float(values[0, 0])], rtol=1e-5)
+
+
+def test_labels_of_no_region_are_background():
+    values, labels = jnp.asarray([1.0, 2.0, 100.0, 50.0]), jnp.asarray([1, 2, -1, 3])
+    assert maps.region_means(values, labels, 2).tolist() == [1, 2]

@@ -126,6 +126,7 @@ def test_what_is_recorded_is_the_same_in_every_process():
     assert recorded(baseline) == "other(count=2)"
     assert recorded(jax.tree_util.Partial(other)) == "other()"
     assert recorded((1, other)) == [1, "other"]
+    assert recorded(float("inf")) == "inf"  # JSON has none
     assert "0x" not in recorded(object())
 
 

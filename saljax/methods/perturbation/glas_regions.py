@@ -1,5 +1,6 @@
 """3D-GLAS: GLAS over the regions of an atlas (S1, appendix A)."""
 
+import jax.core
 import jax.numpy as jnp
 from jaxtyping import Array, Int
 
@@ -34,7 +35,8 @@ def glas_regions(
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: (*spatial, C), a volume in the paper; any rank works.
         target: class index (), or (T,) for several classes from the same passes.
-        labels: (*spatial), the atlas: 0 is background, regions are 1..num_regions.
+        labels: (*spatial), the atlas: 0 is background, regions are 1..num_regions, anything else
+            counts as background where it cannot be refused.
         num_regions: number of regions.
         sigma_light: standard deviation of the light, in units of `unit`.
         sigma_shadow: standard deviation of the shadow, in units of `unit`.
@@ -48,11 +50,24 @@ def glas_regions(
         (*spatial) map >= 0, constant inside each region, or (T, *spatial).
 
     Raises:
-        ValueError: as `glas`.
+        ValueError: `labels` have another shape than the image or, where their values are known,
+            lie outside 0..num_regions; else as `glas`.
 
     Source: S1, appendix A: sigma = 10 and sigma = 15. Which of them is the light's, and that they
     are voxels, is our reading.
     """
+    if labels.shape != image.shape[:-1]:
+        raise ValueError(
+            f"`labels` must have the image's spatial shape, {image.shape[:-1]}; got {labels.shape}."
+        )
+    if not isinstance(labels, jax.core.Tracer):
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high > num_regions:
+            raise ValueError(
+                f"`labels` must be 0 for background and 1..{num_regions} (`num_regions`) for "
+                f"regions; got {low}..{high}. Number the atlas anew, or raise `num_regions`."
+            )
+    labels = jnp.where((labels >= 1) & (labels <= num_regions), labels, 0)
     centers = maps.region_centroids(labels, num_regions)
     pixels = pixels_per_unit(unit, image.shape[:-1])
     light, shadow = responses(
