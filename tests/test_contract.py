@@ -78,7 +78,14 @@ CASES = {
         traces=2,
     ),
     "meaningful_perturbation_at_layer": inside(
-        saljax.meaningful_perturbation_at_layer, (4, 5, 6, 1), layer="hidden", num_steps=5
+        saljax.meaningful_perturbation_at_layer,
+        (4, 5, 6, 1),
+        layer="hidden",
+        num_steps=8,
+        learning_rate=0.03,
+        l1=1e-3,
+        tv=0.0,
+        init="half",
     ),
     "extremal_perturbation": Case(
         functools.partial(
@@ -102,7 +109,8 @@ CASES = {
             sizes=(3,),
             auxiliary=(),
             num_stages=2,
-            num_steps=5,
+            num_steps=20,
+            learning_rate=0.5,
             num_weight_steps=5,
         ),
         image=(16, 2),

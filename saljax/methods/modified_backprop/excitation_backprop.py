@@ -93,12 +93,11 @@ def contrastive_excitation_backprop(
     Source: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. Both signals go down as one:
     what lies between the classifier and the map is linear in them.
     """
-    number, before = _classifier(score_fn, image, contrast_layer)
+    number, before, tagged = _classifier(score_fn, image, contrast_layer)
     if layer is None:
-        shapes = taps.tagged(score_fn, image)
-        layer = next((n for n in reversed(before) if len(shapes[n]) == image.ndim), None)
-        layer = layer or taps.last_spatial(score_fn, image)
-    taps.shape_of(taps.tagged(score_fn, image), layer)
+        spatial = [name for name in before if len(tagged[name]) == image.ndim]
+        layer = spatial[-1] if spatial else taps.last_spatial(score_fn, image)
+    taps.shape_of(tagged, layer)
     if layer not in before:
         raise ValueError(
             f"`layer` {layer!r} lies behind the classifier, whose weights are negated; there the "
@@ -112,18 +111,21 @@ def contrastive_excitation_backprop(
 
 def _classifier(
     score_fn: ScoreFn, image: Image, contrast_layer: str | None
-) -> tuple[int, list[str]]:
-    """Which operation with weights, counted from the image, is the classifier; the tags before."""
+) -> tuple[int, list[str], dict[str, tuple[int, ...]]]:
+    """Which operation with weights, counted from the image, is the classifier; the tags before it;
+    the shapes of all tags.
+    """
     images = image[None]
-    kinds = [o.kind for o in override.operations(override.trace(score_fn, images), images)]
+    found = override.operations(override.trace(score_fn, images), images)
+    names = [o.kind.removeprefix("tap:") if o.kind.startswith("tap:") else None for o in found]
+    tagged = {name: o.shape[1:] for name, o in zip(names, found, strict=True) if name}
     if contrast_layer is not None:
-        taps.shape_of(taps.tagged(score_fn, image), contrast_layer)
-    start = 0 if contrast_layer is None else kinds.index(f"tap:{contrast_layer}")
-    weighted = [i for i, kind in enumerate(kinds) if kind in rules.WEIGHTED]
+        taps.shape_of(tagged, contrast_layer)
+    start = 0 if contrast_layer is None else names.index(contrast_layer)
+    weighted = [i for i, operation in enumerate(found) if operation.kind in rules.WEIGHTED]
     after = [number for number, i in enumerate(weighted) if i >= start]
     if not after:
         where = f" after {contrast_layer!r}" if contrast_layer else ""
         raise ValueError(f"`score_fn` has no operation with weights to negate{where}")
     number = after[-1 if contrast_layer is None else 0]
-    tags = [kind for kind in kinds[: weighted[number]] if kind.startswith("tap:")]
-    return number, [tag.removeprefix("tap:") for tag in tags]
+    return number, [name for name in names[: weighted[number]] if name], tagged

@@ -2,6 +2,7 @@
 
 import jax.core
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Int
 
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
@@ -61,7 +62,8 @@ def glas_regions(
             f"`labels` must have the image's spatial shape, {image.shape[:-1]}; got {labels.shape}."
         )
     if not isinstance(labels, jax.core.Tracer):
-        low, high = int(labels.min()), int(labels.max())
+        known = np.asarray(labels)
+        low, high = known.min(), known.max()
         if low < 0 or high > num_regions:
             raise ValueError(
                 f"`labels` must be 0 for background and 1..{num_regions} (`num_regions`) for "
