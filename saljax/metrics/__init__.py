@@ -21,6 +21,7 @@ from saljax.metrics.parts import mean_and_error as mean_and_error
 from saljax.metrics.parts import parts_ratio as parts_ratio
 from saljax.metrics.parts import parts_saliency as parts_saliency
 from saljax.metrics.pointing_game import is_small as is_small
+from saljax.metrics.pointing_game import mean_over_classes as mean_over_classes
 from saljax.metrics.pointing_game import pointing_game as pointing_game
 from saljax.metrics.pointing_game import pointing_game_fong as pointing_game_fong
 from saljax.metrics.pointing_game import pointing_game_glas as pointing_game_glas

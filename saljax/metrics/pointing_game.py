@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Array, Bool, Float, Int, Num
 
 from saljax.core import checks
 from saljax.metrics import inputs
@@ -31,7 +31,7 @@ def pointing_game(
             some 300 to 500 pixels; there 15 is a smaller part of the picture than at 224.
 
     Returns:
-        True for a hit. The papers report its mean over the images of each class, then over classes.
+        True for a hit. The papers report `mean_over_classes` of it.
 
     Raises:
         ValueError: shapes that do not go together, or `tolerance` is not above 0.
@@ -153,3 +153,28 @@ def _squared_distance(point, objects, shape):
     rows, columns = (jnp.arange(n, dtype=jnp.float32) for n in shape)
     squared = jnp.square(rows - point[0])[:, None] + jnp.square(columns - point[1])[None]
     return jnp.where(inputs.object_mask(objects, shape), squared, jnp.inf).min()
+
+
+def mean_over_classes(
+    values: Num[Array, " images"] | Bool[Array, " images"],
+    classes: Int[Array, " images"],
+    num_classes: int,
+) -> Float[Array, ""]:
+    """Mean over the images of each class, then over the classes that have any.
+
+    Args:
+        values: (N,), such as hits of the pointing game; NaN where there is none.
+        classes: (N,), class indices.
+        num_classes: K.
+
+    Returns:
+        (); NaN where no class has a value.
+
+    Source: how the pointing game is reported since Zhang et al., ECCV 2016.
+    """
+    values = values.astype(jnp.float32)
+    there = ~jnp.isnan(values)
+    sums = jnp.zeros(num_classes).at[classes].add(jnp.where(there, values, 0.0))
+    counts = jnp.zeros(num_classes).at[classes].add(there.astype(jnp.float32))
+    means = sums / jnp.where(counts > 0, counts, 1.0)
+    return jnp.where(counts > 0, means, 0.0).sum() / (counts > 0).sum().astype(jnp.float32)

@@ -40,6 +40,7 @@ OTHERS = {
     metrics.parts_ratio,
     metrics.mean_and_error,
     metrics.is_small,
+    metrics.mean_over_classes,
     metrics.inside_boxes,
     metrics.skewness,
 }
@@ -62,6 +63,7 @@ def everything(score_fn, image, target, saliency, boxes, keypoints):
         "others": [
             metrics.faithfulness_relative(curves),
             metrics.is_small(boxes, SHAPE),
+            metrics.mean_over_classes(saliency[0], jnp.arange(saliency.shape[1]) % 3, 3),
             metrics.skewness(saliency),
         ],
     }

@@ -145,3 +145,12 @@ def test_wrong_input():
         refused(r"`boxes` must be \(B, 4\)", game, saliency, MASK.astype(jnp.float32))
     refused("threshold", metrics.pointing_game_glas, saliency, BOX, threshold=-1.0)
     refused("share", metrics.is_small, BOX, SHAPE, share=0.0)
+
+
+def test_mean_over_classes():
+    """Two of three, none of one, and a class with nothing but NaN, which does not count."""
+    values, classes = jnp.asarray([1, 1, 0, 0, np.nan]), jnp.asarray([3, 3, 3, 0, 1])
+    mean = jax.jit(functools.partial(metrics.mean_over_classes, num_classes=4))
+    np.testing.assert_allclose(mean(values, classes), (2 / 3 + 0) / 2, rtol=1e-6)
+    assert mean(jnp.asarray([True, False]), jnp.asarray([2, 2])) == 0.5
+    assert np.isnan(mean(jnp.asarray([np.nan]), jnp.asarray([2])))
