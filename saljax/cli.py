@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ MOST_ROWS = 20
 @click.version_option(saljax.__version__, message="saljax %(version)s")
 def cli() -> None:
     """Which pixels made this classifier say that?"""
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of files that it reads all the same
 
 
 @cli.command(cls=cli_options.OfMethod)

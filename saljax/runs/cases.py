@@ -99,6 +99,7 @@ def gather(
     if without:
         left_out = "; left out" if by_label else "; measured without"
         complain(str(folder), f"has {_some(without)} without boxes in {boxes_file}{left_out}")
+    class_of = {label: _class(label, labels) for label in {one.label for one in annotations}}
     cases = []
     for path in chosen:
         own = of_file.get(path.name, [])
@@ -107,7 +108,7 @@ def gather(
         else:
             corners = [one.corners for one in own] or [np.zeros((0, 4))]
             size = own[0].size if own else None
-            classes = [_class(one, labels) for one in own for _ in one.corners]
+            classes = [class_of[one.label] for one in own for _ in one.corners]
             cases.append(Case("", path, None, np.concatenate(corners), size, tuple(classes)))
     if not cases:
         raise ValueError(f"{folder} and {boxes_file} have no picture in common to explain")
@@ -174,9 +175,9 @@ def _by_label(
     return found
 
 
-def _class(annotation: boxes.Annotation, labels: Sequence[str]) -> int | None:
+def _class(label: str | None, labels: Sequence[str]) -> int | None:
     try:
-        return None if annotation.label is None else find_class(annotation.label, labels)
+        return None if label is None else find_class(label, labels)
     except ValueError:
         return None
 
