@@ -66,9 +66,7 @@ def command(options, methods):
 def number(entry) -> str:
     if entry is None or entry["mean"] is None:
         return "–"
-    digits = 1 if abs(entry["mean"]) >= 1.5 or "0..100" in entry["column"] else 3
-    if "relative" in entry["column"]:
-        digits = 1
+    digits = 1 if entry["column"].startswith(("faithfulness", "explainability")) else 3
     error = entry["standard_error"]
     return f"{entry['mean']:.{digits}f}" + (f" ± {error:.{digits}f}" if error is not None else "")
 

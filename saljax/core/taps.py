@@ -1,7 +1,7 @@
 """Names for activations, and what is at the places they name."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import scores
-from saljax.core.override import Rules, evaluate, operations, trace
+from saljax.core.override import Operation, Rules, evaluate, operations, trace
 from saljax.core.types import Image, ScoreFn, Scores, Target
 
 _SCALING = ("mul", "div")  # what makes an average of a sum
@@ -174,7 +174,8 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     """
     images = image[None]
     program = trace(score_fn, images)
-    shapes, kinds = _tags(program, images), [o.kind for o in operations(program, images)]
+    found = operations(program, images)
+    shapes, kinds = shapes_of(found), [operation.kind for operation in found]
     spatial = [name for name, shape in shapes.items() if len(shape) == image.ndim]
 
     def pooled(name):
@@ -192,7 +193,12 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
 
 
 def _tags(program, images) -> dict[str, tuple[int, ...]]:
-    taps = [o for o in operations(program, images) if o.kind.startswith("tap:")]
+    return shapes_of(operations(program, images))
+
+
+def shapes_of(found: Sequence[Operation]) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tagged activations among operations, as `tagged` gives them."""
+    taps = [o for o in found if o.kind.startswith("tap:")]
     names = [tap.kind.removeprefix("tap:") for tap in taps]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

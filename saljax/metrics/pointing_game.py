@@ -177,4 +177,4 @@ def mean_over_classes(
     sums = jnp.zeros(num_classes).at[classes].add(jnp.where(there, values, 0.0))
     counts = jnp.zeros(num_classes).at[classes].add(there.astype(jnp.float32))
     means = sums / jnp.where(counts > 0, counts, 1.0)
-    return jnp.where(counts > 0, means, 0.0).sum() / (counts > 0).sum().astype(jnp.float32)
+    return means.sum() / (counts > 0).sum().astype(jnp.float32)

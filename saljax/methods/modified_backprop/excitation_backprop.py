@@ -117,15 +117,15 @@ def _classifier(
     """
     images = image[None]
     found = override.operations(override.trace(score_fn, images), images)
-    names = [o.kind.removeprefix("tap:") if o.kind.startswith("tap:") else None for o in found]
-    tagged = {name: o.shape[1:] for name, o in zip(names, found, strict=True) if name}
+    tagged, kinds = taps.shapes_of(found), [operation.kind for operation in found]
     if contrast_layer is not None:
         taps.shape_of(tagged, contrast_layer)
-    start = 0 if contrast_layer is None else names.index(contrast_layer)
-    weighted = [i for i, operation in enumerate(found) if operation.kind in rules.WEIGHTED]
+    start = 0 if contrast_layer is None else kinds.index(f"tap:{contrast_layer}")
+    weighted = [i for i, kind in enumerate(kinds) if kind in rules.WEIGHTED]
     after = [number for number, i in enumerate(weighted) if i >= start]
     if not after:
         where = f" after {contrast_layer!r}" if contrast_layer else ""
         raise ValueError(f"`score_fn` has no operation with weights to negate{where}")
     number = after[-1 if contrast_layer is None else 0]
-    return number, [name for name in names[: weighted[number]] if name], tagged
+    before = kinds[: weighted[number]]
+    return number, [name for name in tagged if f"tap:{name}" in before], tagged
