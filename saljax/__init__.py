@@ -50,7 +50,10 @@ from saljax.methods.perturbation.variable_occlusion import (
     variable_occlusion as variable_occlusion,
 )
 from saljax.ops.gaussians import gaussian_mask as gaussian_mask
+from saljax.ops.kronecker import kronecker_kl as kronecker_kl
 from saljax.ops.perturb import perturb as perturb
+from saljax.ops.skew import skew_controller as skew_controller
+from saljax.ops.soft_topk import soft_topk as soft_topk
 
 __version__ = "0.1.0"
 
