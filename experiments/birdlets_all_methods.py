@@ -2,6 +2,7 @@ r"""All methods where the truth is known: how much of each map lies on the part 
 
     python experiments/birdlets_all_methods.py singles pairs --number 100
     python experiments/birdlets_all_methods.py singles --methods glas grad_cam --number 20
+    python experiments/birdlets_all_methods.py picture
 
 On held-out birdlets that the bundled classifier gets right: the share of the map's mass (negative
 values count as none) on the diagnostic part and on the bird, the share on the part of what exceeds
@@ -9,21 +10,26 @@ the map's median (maps that add many soft masks have a floor everywhere), and wh
 lies on the part or near it. In pictures of two species each class has its own map, which should
 prefer its own bird. Chance is the share of the picture that the part, or the bird, covers. Every
 method of `saljax.methods.table` is there; `SETTINGS` has what its paper's defaults, made for 224 x
-224, become at 96 x 96. Results are in results/birdlets_all_methods.md.
+224, become at 96 x 96. `picture` draws the maps of one bird, and those of one of two birds. Results
+are in results/birdlets_all_methods.md.
 """
 
 import argparse
 import functools
+import io
 import time
+from pathlib import Path
 
 import numpy as np
 from glas_on_birdlets import NEAR, SEED, distance, explained, predicted, rate
+from PIL import Image
 
 import saljax
 from saljax import metrics
 from saljax.data import birdlets
 from saljax.methods.table import LOGITS, METHODS
 from saljax.ops import perturb
+from saljax.report import grids
 
 SCALE = 96 / 224
 BLUR = 10 * SCALE
@@ -120,6 +126,30 @@ def singles(names, number):
         print(f"| {name} | {setting} | {' | '.join(cells)} |", flush=True)
 
 
+RESULTS = Path(__file__).parent / "results"
+SHOWN, ACROSS, WIDTH = 288, 5, 1300
+"""Pixels a side of the birds drawn, panels side by side, pixels of the whole."""
+
+
+def picture(names, number):
+    """Maps of the first bird, and of the first of two birds; of each method its last setting."""
+    scenes = [(birdlets.sample(SEED, 0, size=size), birdlets.pair(SEED, 0, size=size).birds[0])
+              for size in (96, SHOWN)]  # fmt: skip
+    images, labels = [s.image for s in scenes[0]], [s.label for s in scenes[0]]
+    last = {name: (method, score_fn) for name, _, method, score_fn in configured(names)}
+    maps = {name: explained(*chosen, images, labels, batch=2) for name, chosen in last.items()}
+    for i, (bird, kind) in enumerate(zip(scenes[1], ("one", "two"), strict=True)):
+        part = birdlets.SPECIES[bird.label]
+        panels = [grids.Panel(bird.image, None, part, outline=bird.diagnostic_mask)]
+        panels += [grids.Panel(bird.image, maps[n][i], n.replace("_", " ")) for n in maps]
+        chunks = [panels[j : j + ACROSS] for j in range(0, len(panels), ACROSS)]
+        drawn = grids.png(grids.grid([grids.Row("", "", tuple(chunk)) for chunk in chunks]))
+        page = Image.open(io.BytesIO(drawn)).convert("RGB")
+        height = WIDTH * page.height // page.width
+        page = page.resize((WIDTH, height), Image.Resampling.LANCZOS)
+        page.save(RESULTS / f"birdlets_all_methods_{kind}.jpg", quality=85)
+
+
 def header(*names):
     print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
 
@@ -170,7 +200,7 @@ def pairs(names, number):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="All methods on birdlets.")
-    questions = {"singles": singles, "pairs": pairs}
+    questions = {"singles": singles, "pairs": pairs, "picture": picture}
     parser.add_argument("questions", nargs="+", choices=list(questions))
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--number", type=int, default=100, help="of pictures for each question")
