@@ -27,8 +27,9 @@ from PIL import Image
 from rich.progress import track
 
 import saljax
+from saljax import metrics
+from saljax.data import boxes
 from saljax.methods.perturbation.glas import responses
-from saljax.metrics import pointing_game_glas
 from saljax.ops import gaussians
 
 SIDE = 224
@@ -51,16 +52,8 @@ def read(folder: pathlib.Path, record: dict) -> np.ndarray:
 
 
 def boxes_of(record: dict) -> np.ndarray:
-    scale = np.asarray([SIDE / record["width"], SIDE / record["height"]] * 2, np.float32)
-    return np.asarray(record["boxes"], np.float32) * scale
-
-
-def is_small(record: dict) -> bool:
-    """The union of the class's boxes covers less than a quarter of the picture."""
-    covered = np.zeros((SIDE, SIDE), bool)
-    for x1, y1, x2, y2 in np.rint(boxes_of(record)).astype(int):
-        covered[max(y1, 0) : y2, max(x1, 0) : x2] = True
-    return bool(covered.mean() < 0.25)
+    size = record["height"], record["width"]
+    return boxes.follow(np.asarray(record["boxes"], np.float32), size, SIDE, None)
 
 
 @functools.partial(jax.jit, static_argnames=("part", "chunk_size"))
@@ -98,18 +91,13 @@ def answers(options) -> None:
 
 
 @jax.jit
-def _hit(values, boxes, sigma_spatial):
+def _hit(values, corners, sigma_spatial):
     grid = int(len(values) ** 0.5)
     saliency = gaussians.spread_grid(values.reshape(grid, grid), (SIDE, SIDE), sigma_spatial)
-    return pointing_game_glas(saliency, boxes)
+    return metrics.pointing_game_glas(saliency, corners)
 
 
 _hits = jax.jit(jax.vmap(_hit, (0, 0, None)))
-
-
-def _padded(boxes: np.ndarray, number: int) -> np.ndarray:
-    """The same number of boxes for every photograph; a box of NaN holds no point."""
-    return np.pad(boxes, ((0, number - len(boxes)), (0, 0)), constant_values=np.nan)
 
 
 def rate(hits: np.ndarray) -> str:
@@ -120,9 +108,9 @@ def rate(hits: np.ndarray) -> str:
 def table(options) -> None:
     records = photographs(options.photos, options.number)
     stored = [dict(np.load(options.out / f"{r['file']}.npz")) for r in records]
-    boxes = [boxes_of(r) for r in records]
-    boxes = jnp.asarray([_padded(b, max(map(len, boxes))) for b in boxes])
-    small = np.asarray([is_small(r) for r in records])
+    found = [boxes_of(record) for record in records]
+    corners = jnp.asarray([boxes.padded(f, max(map(len, found))) for f in found])
+    small = np.asarray([metrics.is_small(c, (SIDE, SIDE)) for c in corners])
     correct = np.asarray(
         [s["prediction"] == r["label"] for s, r in zip(stored, records, strict=True)]
     )
@@ -133,7 +121,7 @@ def table(options) -> None:
     print("|---|---|---|---|---|" + "---|" * len(subsets))
 
     def row(part, darkness, unit, grid, widths, values, sigma_spatial):
-        hits = np.asarray(_hits(values, boxes, sigma_spatial))
+        hits = np.asarray(_hits(values, corners, sigma_spatial))
         cells = " | ".join(rate(hits[mask]) for mask in subsets.values())
         print(f"| {part} | {darkness} | {unit} | {grid} | {widths} | {cells} |", flush=True)
 
