@@ -234,3 +234,29 @@ def test_score_fn_is_traced_few_times(case, score_fn, images):
 
     jax.jit(case.eager)(jax.tree_util.Partial(counted, *score_fn.args), images[0], 1)
     assert len(traces) == case.traces
+
+
+def test_the_map_is_float32_where_jax_computes_in_float64(case, score_fn, images):
+    with jax.enable_x64(), jax.numpy_dtype_promotion("standard"):
+        assert jax.eval_shape(case.eager, score_fn, images[0], 1).dtype == jnp.float32
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_pictures_of_bytes_are_refused(case, score_fn, images):
+    with pytest.raises(ValueError, match=r"floating point in \[0, 1\]; got uint8. Divide bytes"):
+        case.eager(score_fn, images[0].astype(jnp.uint8), 1)
+
+
+COUNTS = {"num_steps", "num_masks", "num_samples", "num_stages", "num_levels", "grid", "chunk_size"}
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_counts_are_whole_numbers_above_zero(case, score_fn, images):
+    for name in COUNTS & set(case.parameters):
+        for wrong, message in [
+            (2.5, "a whole number; got 2.5"),
+            ("3", "a whole number; got '3'"),
+            (np.int64(0), "greater than 0; got 0"),
+        ]:
+            with pytest.raises(ValueError, match=f"`{name}` must be {message}"):
+                case.eager(score_fn, images[0], 1, **{name: wrong})

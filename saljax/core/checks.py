@@ -1,21 +1,39 @@
-"""One-line answers to wrong hyperparameters."""
+"""One-line answers to wrong hyperparameters.
+
+Traced values and None pass: the former are known only when the program runs, the latter stands for
+a default.
+"""
+
+import numbers
+
+
+def count(**values) -> None:
+    """Raise ValueError for the first value that is not a whole number above zero."""
+    for name, value in values.items():
+        if isinstance(value, numbers.Number | str) and not isinstance(value, numbers.Integral):
+            raise ValueError(f"`{name}` must be a whole number; got {value!r}.")
+    positive(**values)
 
 
 def positive(**values) -> None:
-    """Raise ValueError for the first value that is a Python number and not above zero.
-
-    Traced values pass: they are known only when the program runs.
-    """
+    """Raise ValueError for the first value that is no number above zero."""
     for name, value in values.items():
-        if isinstance(value, int | float) and not value > 0:
+        _number(name, value)
+        if isinstance(value, numbers.Real) and not float(value) > 0:
             raise ValueError(f"`{name}` must be greater than 0; got {value}.")
 
 
 def not_negative(**values) -> None:
-    """Raise ValueError for the first value that is a Python number and below zero."""
+    """Raise ValueError for the first value that is no number from zero up."""
     for name, value in values.items():
-        if isinstance(value, int | float) and not value >= 0:
+        _number(name, value)
+        if isinstance(value, numbers.Real) and not float(value) >= 0:
             raise ValueError(f"`{name}` must be at least 0; got {value}.")
+
+
+def _number(name, value):
+    if isinstance(value, str | bytes | list | tuple | dict):
+        raise ValueError(f"`{name}` must be a number; got {value!r}.")
 
 
 def one_of(allowed: tuple[str, ...], **values) -> None:

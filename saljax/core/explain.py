@@ -12,7 +12,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int, Key, UInt
 
+from saljax.core.scores import as_pytree
 from saljax.core.types import Images, Method, ScoreFn
+from saljax.ops import images as image_ops
 
 
 def explain(
@@ -35,7 +37,7 @@ def explain(
     depends on its image, target, id and key alone: not on batch size, order or devices.
 
     Where `images` are sharded over their first axis, each device runs the program on its own
-    images, and no data moves between devices:
+    images, and no data moves between devices (other axes are gathered first):
 
         mesh = jax.make_mesh((8,), ("data",))
         images = jax.device_put(images, NamedSharding(mesh, PartitionSpec("data")))
@@ -61,35 +63,29 @@ def explain(
         for its details gives a record whose arrays all have the axis of images first.
 
     Raises:
-        ValueError: `targets` or `ids` do not go with the images, the images are integers, or the
-            method has a key already. A class that does not exist gives a map of NaN.
+        ValueError: `targets` or `ids` do not go with the images or are no whole numbers of 32 bits,
+            the images are integers, or the method has a key already. A class that does not exist gives a map of NaN.
     """
     images = jnp.asarray(images)
-    targets = jnp.asarray(targets, jnp.int32)
-    if not jnp.issubdtype(images.dtype, jnp.floating):
-        raise ValueError(
-            f"`images` must be floating point in [0, 1]; got {images.dtype}. Divide bytes by 255."
-        )
+    image_ops.check(images)
     number = images.shape[0]
-    ids = jnp.arange(number) if ids is None else jnp.asarray(ids)
-    for name, value in [("targets", targets), ("ids", ids)]:
-        if value.shape[:1] != (number,):
-            raise ValueError(
-                f"`{name}` must have one entry an image, {number} of them; got shape {value.shape}."
-            )
+    targets = _whole("targets", targets, number)
+    ids = jnp.arange(number) if ids is None else _whole("ids", ids, number)
     if images.dtype.itemsize < 4:
         images = images.astype(jnp.float32)
     if isinstance(method, functools.partial) and "key" in method.keywords:
         raise ValueError("give `key` to `explain`, which makes of it one for each image.")
     if isinstance(method, functools.partial):
         method = Partial(method.func, *method.args, **method.keywords)
-    arrays, rest = _split((method, score_fn))
+    arrays, rest = _split((method, as_pytree(score_fn)))
     keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0) if key is None else key, ids)
     mesh_axis = _sharded_axis(images)
     if mesh_axis is not None:
         mesh, axis = mesh_axis
-        arrays = jax.device_put(arrays, NamedSharding(mesh, PartitionSpec()))
-        targets, keys = jax.device_put((targets, keys), NamedSharding(mesh, PartitionSpec(axis)))
+        put = jax.device_put if isinstance(mesh, Mesh) else jax.sharding.reshard
+        arrays = put(arrays, NamedSharding(mesh, PartitionSpec()))
+        by_image = NamedSharding(mesh, PartitionSpec(axis))
+        images, targets, keys = put((images, targets, keys), by_image)
     return _explain(arrays, images, targets, keys, rest=rest, mesh_axis=mesh_axis)
 
 
@@ -139,9 +135,28 @@ def _join(arrays, rest):
     return jax.tree.unflatten(structure, leaves)
 
 
+def _whole(name, values, number):
+    """Whole numbers, one or one row an image, as int32."""
+    if not isinstance(values, jax.Array):
+        values = np.asarray(values, np.int32 if np.size(values) == 0 else None)
+    if not jnp.issubdtype(values.dtype, jnp.integer):
+        raise ValueError(f"`{name}` must be whole numbers; got {values.dtype}.")
+    if isinstance(values, np.ndarray) and np.any(values != values.astype(np.int32)):
+        raise ValueError(f"`{name}` must fit 32 bits; got {values.min()} to {values.max()}.")
+    if values.shape[:1] != (number,) or values.ndim > (2 if name == "targets" else 1):
+        raise ValueError(
+            f"`{name}` must have one entry an image, {number} of them; got shape {values.shape}."
+        )
+    return jnp.asarray(values).astype(jnp.int32)
+
+
 def _sharded_axis(images):
-    sharding = getattr(images, "sharding", None)
-    if not isinstance(sharding, NamedSharding) or not isinstance(sharding.mesh, Mesh):
+    """The mesh and its axis along which images are sharded; in a jit, of a mesh of explicit axes.
+
+    Other tracers have no sharding yet, and the compiler finds one for them.
+    """
+    sharding = getattr(images, "sharding", jax.typeof(images).sharding)
+    if not isinstance(sharding, NamedSharding):
         return None
     sharded = len(sharding.spec) > 0 and sharding.spec[0] is not None and sharding.mesh.size > 1
     return (sharding.mesh, sharding.spec[0]) if sharded else None

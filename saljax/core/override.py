@@ -25,8 +25,9 @@ apart as "product" and "quotient"; their own derivative is never a surprise."""
 
 _MOVES = {
     "reshape", "transpose", "squeeze", "broadcast_in_dim", "concatenate", "pad",
-    "slice", "split", "rev", "dynamic_slice", "gather", "convert_element_type",
-    "reduce_precision", "copy", "copy_p", "optimization_barrier", "stop_gradient",
+    "slice", "split", "stack", "unstack", "tile", "rev", "dynamic_slice", "dynamic_update_slice",
+    "gather", "scatter", "convert_element_type", "reduce_precision", "copy", "copy_p",
+    "optimization_barrier", "stop_gradient",
     "min", "max", "select", "reduce_max", "reduce_min", "reduce_window_max", "reduce_window_min",
 }  # fmt: skip
 """Operations that move values or choose among them: what arrives is sent back where it was from."""
@@ -121,8 +122,10 @@ class Program(NamedTuple):
 
 def trace(fn: Callable, *args: Any) -> Program:
     """Trace `fn`; arrays it closes over, tracers of an outer jit too, stay inputs."""
-    # The lambda is new, so that no cache remembers weights that were changed in place.
-    closed, shapes = jax.make_jaxpr(lambda *a: fn(*a), return_shape=True)(*args)
+    # The lambda is new, so that no cache remembers weights that were changed in place. Tags are
+    # jits, which `jax.disable_jit` would take away.
+    with jax.disable_jit(False):
+        closed, shapes = jax.make_jaxpr(lambda *a: fn(*a), return_shape=True)(*args)
     return Program(closed, jax.tree.structure(shapes))
 
 
@@ -222,6 +225,11 @@ def _apply(operation, inputs):
 
 
 def _no_rule(kind):
+    if kind == "pure_callback":
+        return (
+            "`score_fn` calls a function on the host, which cannot be looked into; use a method "
+            "that only asks for scores: glas, rglas, occlusion, rise, lime, ..."
+        )
     why = "is a loop or a branch" if kind in _LOOPS else "depends on the image"
     return (
         f"`{kind}` {why} and there is no rule for it, so what it does to the signal is unknown; "

@@ -5,6 +5,7 @@ arguments of the compiled program and never become constants of it.
 """
 
 import math
+import types
 from collections.abc import Callable, Sequence
 
 import jax
@@ -30,8 +31,16 @@ def of_class(
 
     Returns:
         (N,), or (N, T), in float32 whatever the classifier computes in.
+
+    Raises:
+        ValueError: the scores are not (N, K), or the target is no whole number.
     """
-    target = jnp.where(jnp.asarray(target) < 0, scores.shape[1], target)
+    _check(scores)
+    target = jnp.asarray(target)
+    if not jnp.issubdtype(target.dtype, jnp.integer):
+        raise ValueError(f"`target` must be a class index; got {target.dtype}.")
+    target = target.astype(jnp.int32)
+    target = jnp.where(target < 0, scores.shape[1], target)
     return scores.at[:, target].get(mode="fill", fill_value=jnp.nan).astype(jnp.float32)
 
 
@@ -49,8 +58,19 @@ def pick(scores: Scores, target: Target) -> Scores:
         ValueError: several classes were asked for; each needs a backward pass of its own.
     """
     one_class(target)
+    _check(scores)
     exists = of_class(jnp.ones_like(scores), target).astype(scores.dtype)
     return jnp.zeros_like(scores).at[:, target].set(1) * exists[:, None]
+
+
+def _check(scores):
+    shape = getattr(scores, "shape", None)
+    if shape is None or len(shape) != 2:
+        raise ValueError(
+            "`score_fn` must return scores (N, K), a row an image; got "
+            f"{type(scores).__name__ if shape is None else f'shape {shape}'}. One score an image "
+            "is scores[:, None]."
+        )
 
 
 def one_class(target: Target) -> None:
@@ -67,9 +87,18 @@ def one_class(target: Target) -> None:
 
 
 def as_pytree(score_fn: ScoreFn) -> ScoreFn:
-    """A plain function is no pytree; as the static part of a Partial it may pass through jit."""
-    leaves = jax.tree.leaves(score_fn)
-    return Partial(score_fn) if len(leaves) == 1 and leaves[0] is score_fn else score_fn
+    """A plain function is no pytree; as the static part of a Partial it may pass through jit.
+
+    Of a model's method, such as `model.logits`, the model is the pytree.
+    """
+    if isinstance(score_fn, types.MethodType) and not _is_leaf(score_fn.__self__):
+        return Partial(score_fn.__func__, score_fn.__self__)
+    return Partial(score_fn) if _is_leaf(score_fn) else score_fn
+
+
+def _is_leaf(value):
+    leaves = jax.tree.leaves(value)
+    return len(leaves) == 1 and leaves[0] is value
 
 
 def _probabilities(score_fn, images):
@@ -162,13 +191,15 @@ def from_callback(fn: Callable[[np.ndarray], np.ndarray], num_classes: int) -> S
         num_classes: K.
 
     Returns:
-        Score function that can be jitted and vmapped.
+        Score function that can be jitted and vmapped; it raises TypeError when a derivative is
+        asked for.
 
     Raises:
         jax.errors.JaxRuntimeError: when it is called, with a line that says so: `fn` returned
             another shape than (N, num_classes), or raised something itself.
     """
 
+    @jax.custom_jvp
     def score(images: Images) -> Scores:
         image_shape = images.shape[1:]
 
@@ -186,5 +217,12 @@ def from_callback(fn: Callable[[np.ndarray], np.ndarray], num_classes: int) -> S
 
         out = jax.ShapeDtypeStruct((images.shape[0], num_classes), jnp.float32)
         return jax.pure_callback(on_host, out, images, vmap_method="expand_dims")
+
+    @score.defjvp
+    def _(primals, tangents):
+        raise TypeError(
+            "a score function on the host (`from_callback`) has no derivative; use a method that "
+            "only asks for scores: glas, rglas, occlusion, rise, lime, ..."
+        )
 
     return Partial(score)

@@ -6,11 +6,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
 from saljax.core import scores
 from saljax.core.override import Operation, Rules, evaluate, operations, trace
 from saljax.core.types import Image, ScoreFn, Scores, Target
+from saljax.ops import images as image_ops
 
 _SCALING = ("mul", "div")  # what makes an average of a sum
 
@@ -21,7 +23,23 @@ def _identity(name: str):
         return x
 
     identity.__name__ = f"tap:{name}"
-    return jax.jit(identity)
+    named = jax.jit(identity)
+
+    # A score function that is the vmap of one example's: the axis of images comes to the front.
+    @custom_vmap
+    def in_front(x):
+        return named(x)
+
+    @in_front.def_vmap
+    def _(size, in_batched, x):
+        return tap(x), True
+
+    @jax.custom_jvp  # since custom_vmap has no backward pass
+    def tap(x):
+        return in_front(x)
+
+    tap.defjvp(lambda primals, tangents: (tap(*primals), *tangents))
+    return tap
 
 
 def tag(x: Float[Array, "..."], name: str) -> Float[Array, "..."]:
@@ -31,7 +49,8 @@ def tag(x: Float[Array, "..."], name: str) -> Float[Array, "..."]:
     traced program, gone without trace from the compiled one.
 
     Args:
-        x: any activation.
+        x: any activation, images along its first axis; without that axis in a function of one
+            example of which `score_fn` is the `jax.vmap`.
         name: the layer's name, unique within one score function.
 
     Returns:
@@ -50,7 +69,8 @@ def tagged(score_fn: ScoreFn, image: Image) -> dict[str, tuple[int, ...]]:
     Returns:
         Name -> shape without the axis of images.
     """
-    return _tags(trace(score_fn, image[None]), image[None])
+    images = _alone(image)
+    return _tags(trace(score_fn, images), images)
 
 
 class Pullback(NamedTuple):
@@ -84,7 +104,7 @@ def pullback(
     Raises:
         ValueError: no such layer; or an operation without a rule, see `saljax.override`.
     """
-    images = image[None]
+    images = _alone(image)
     strict = rules is not None
     own: dict[Any, Any] = dict(rules or {})
     program = trace(score_fn, images)
@@ -97,14 +117,15 @@ def pullback(
 
         def tap(operation, x):
             found.append(x)
-            return x + nothing
+            return x + nothing.astype(x.dtype)
 
         out = evaluate(program, (images,), {**own, f"tap:{layer}": tap}, strict)
         return out, found.pop()
 
     shape = shape_of(_tags(program, images), layer)
     out, back, activation = jax.vjp(run, jnp.zeros((1, *shape), images.dtype), has_aux=True)
-    return Pullback(out, activation[0], lambda signal: back(signal)[0][0])
+    activation = activation[0].astype(images.dtype)
+    return Pullback(out, activation, lambda signal: back(signal)[0][0])
 
 
 def activation_and_gradient(
@@ -149,7 +170,7 @@ def split(
     Raises:
         ValueError: no such layer.
     """
-    images = image[None]
+    images = _alone(image)
     program = trace(score_fn, images)
     shape = shape_of(_tags(program, images), layer)
     kind, found = f"tap:{layer}", []
@@ -172,7 +193,7 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     Raises:
         ValueError: there is none.
     """
-    images = image[None]
+    images = _alone(image)
     program = trace(score_fn, images)
     found = operations(program, images)
     shapes, kinds = shapes_of(found), [operation.kind for operation in found]
@@ -192,6 +213,12 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     return spatial[-1]
 
 
+def _alone(image):
+    """The image as a batch of one."""
+    image_ops.check(image)
+    return image[None]
+
+
 def _tags(program, images) -> dict[str, tuple[int, ...]]:
     return shapes_of(operations(program, images))
 
@@ -203,6 +230,12 @@ def shapes_of(found: Sequence[Operation]) -> dict[str, tuple[int, ...]]:
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"the tags of `score_fn` must be unique; {', '.join(twice)} is not")
+    for name, tap in zip(names, taps, strict=True):
+        if tap.shape[:1] != (1,):
+            raise ValueError(
+                f"images must be along the first axis of what is tagged; of one image {name!r} has "
+                f"shape {tap.shape}"
+            )
     return {name: tap.shape[1:] for name, tap in zip(names, taps, strict=True)}
 
 

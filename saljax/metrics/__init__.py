@@ -1,4 +1,4 @@
-"""What judges a map; plain arrays in."""
+"""What judges a map; plain arrays in. An infinite value of a map counts as NaN."""
 
 from saljax.metrics.alpha import AlphaChoice as AlphaChoice
 from saljax.metrics.alpha import choose_alpha as choose_alpha

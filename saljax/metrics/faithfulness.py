@@ -92,7 +92,8 @@ def faithfulness_curve(
     of 10"). S3 adds the smoothed map "with a small weight"; weight and blur are our choice. The
     blur repeats the edge pixels, where the code sets zeros outside and is off center by a pixel.
     """
-    checks.positive(num_steps=num_steps, chunk_size=chunk_size, sigma=sigma, kernel=kernel)
+    checks.count(num_steps=num_steps, chunk_size=chunk_size, kernel=kernel)
+    checks.positive(sigma=sigma)
     if kernel % 2 == 0:
         raise ValueError(f"`kernel` must be odd; got {kernel}.")
     checks.not_negative(tie_break=tie_break)

@@ -5,10 +5,11 @@ from jaxtyping import Array, Bool, Float, Num
 
 from saljax.core.types import Image, Target
 from saljax.ops import boxes as box_ops
+from saljax.ops import images as image_ops
 
 
 def picture_map(saliency: Float[Array, "height width"]) -> Float[Array, "height width"]:
-    """Return a map as float32.
+    """Return a map as float32, NaN where it is infinite.
 
     Raises:
         ValueError: it is not one map of a picture.
@@ -19,17 +20,18 @@ def picture_map(saliency: Float[Array, "height width"]) -> Float[Array, "height 
             f"`saliency` must be one map (H, W); got shape {saliency.shape}. For many, jax.vmap "
             "the metric over them."
         )
-    return saliency
+    return _no_infinity(saliency)
 
 
 def map_of(
     image: Image, saliency: Float[Array, "*spatial"], target: Target
 ) -> Float[Array, "*spatial"]:
-    """Return a map as float32.
+    """Return a map as float32, NaN where it is infinite.
 
     Raises:
-        ValueError: it is not the map of this image for one class.
+        ValueError: it is not the map of this image for one class, or the image is of integers.
     """
+    image_ops.check(image)
     saliency = jnp.asarray(saliency, jnp.float32)
     if saliency.shape != image.shape[:-1]:
         raise ValueError(
@@ -40,7 +42,11 @@ def map_of(
         raise ValueError(
             f"`target` must be one class index, that of the map; got shape {jnp.shape(target)}."
         )
-    return saliency
+    return _no_infinity(saliency)
+
+
+def _no_infinity(saliency):
+    return jnp.where(jnp.isinf(saliency), jnp.nan, saliency)
 
 
 def object_mask(

@@ -86,7 +86,7 @@ def insertion_deletion(
     Source: Petsiuk, Das, Saenko, "RISE", BMVC 2018, section 4.1, and its official code, which works
     on preprocessed images: its 0 is the mean color here.
     """
-    checks.positive(step=step, chunk_size=chunk_size)
+    checks.count(step=step, chunk_size=chunk_size)
     saliency = inputs.map_of(image, saliency, target)
     start = perturb.baseline_image(image, insertion_baseline)
     end = perturb.baseline_image(image, deletion_baseline)

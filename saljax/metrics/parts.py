@@ -34,7 +34,7 @@ def parts_saliency(
     the left and upper border the notebook's windows are empty; clipping them is our choice.
     """
     saliency = inputs.picture_map(saliency)
-    checks.positive(window=window)
+    checks.count(window=window)
     keypoints = jnp.asarray(keypoints, jnp.float32)
     if window % 2 == 0:
         raise ValueError(f"`window` must be odd; got {window}.")

@@ -164,7 +164,7 @@ def mean_over_classes(
 
     Args:
         values: (N,), such as hits of the pointing game; NaN where there is none.
-        classes: (N,), class indices.
+        classes: (N,), class indices; images of others than 0..K-1 do not count.
         num_classes: K.
 
     Returns:
@@ -172,8 +172,9 @@ def mean_over_classes(
 
     Source: how the pointing game is reported since Zhang et al., ECCV 2016.
     """
-    values = values.astype(jnp.float32)
-    there = ~jnp.isnan(values)
+    values = jnp.asarray(values, jnp.float32)
+    classes = jnp.asarray(classes)
+    there = ~jnp.isnan(values) & (classes >= 0)  # jax drops those above
     sums = jnp.zeros(num_classes).at[classes].add(jnp.where(there, values, 0.0))
     counts = jnp.zeros(num_classes).at[classes].add(there.astype(jnp.float32))
     means = sums / jnp.where(counts > 0, counts, 1.0)

@@ -6,7 +6,19 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Num
+
+
+def check(image: Num[Array, "..."]) -> None:
+    """Refuse bytes: black to white is 0 to 1.
+
+    Raises:
+        ValueError: the image, or images, are integers.
+    """
+    if not jnp.issubdtype(image.dtype, jnp.floating):
+        raise ValueError(
+            f"images must be floating point in [0, 1]; got {image.dtype}. Divide bytes by 255."
+        )
 
 
 def blur(
@@ -25,8 +37,9 @@ def blur(
         (*spatial, C).
 
     Raises:
-        ValueError: `sigma` is negative.
+        ValueError: `sigma` is negative, or the image is of integers.
     """
+    check(image)
     if sigma < 0:
         raise ValueError(f"`sigma` must be at least 0; got {sigma}.")
     if sigma == 0:

@@ -133,4 +133,4 @@ def region_means(
     sums = jnp.zeros((rows.shape[0], num_regions + 1)).at[:, flat].add(rows)
     counts = jnp.zeros(num_regions + 1).at[flat].add(1.0)
     leading = values.shape[: values.ndim - labels.ndim]
-    return (sums / counts[None])[:, 1:].reshape(*leading, num_regions)
+    return (sums[:, 1:] / counts[None, 1:]).reshape(*leading, num_regions)

@@ -49,7 +49,12 @@ def blend(image: Image, mask: Float[Array, "*spatial"], baseline_image: Image) -
 def baseline_image(
     image: Image, baseline: Num[Array, "..."] | float | Callable[[Image], Num[Array, "..."]]
 ) -> Image:
-    """The baseline as an image of the same shape and dtype."""
+    """The baseline as an image of the same shape and dtype.
+
+    Raises:
+        ValueError: the image is of integers.
+    """
+    image_ops.check(image)
     values = jnp.asarray(
         baseline(image) if callable(baseline) else baseline, jnp.result_type(image)
     )

@@ -115,12 +115,34 @@ def test_eight_devices_give_the_same_maps_without_talking(
     assert COLLECTIVES.search(jax.jit(jnp.sum).lower(sharded).compile().as_text())
 
 
+@pytest.mark.parametrize("method", [saljax.gradient, RGLAS])
+@pytest.mark.parametrize("spec", [("data",), ("data", "model")])
+def test_sharded_images_inside_a_jit(method, spec, images, targets, score_fn):
+    mesh = jax.make_mesh((4, 2), ("data", "model"))
+    sharded = jax.device_put(images, NamedSharding(mesh, PartitionSpec(*spec)))
+    run = jax.jit(lambda f, x, t: saljax.explain(method, f, x, t))
+    found = run(score_fn, sharded, jnp.asarray(targets))
+    assert len(found.sharding.device_set) == 8
+    expected = saljax.explain(method, score_fn, images, targets)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_no_images_give_no_maps(score_fn):
+    assert saljax.explain(GLAS, score_fn, np.zeros((0, 12, 12, 3)), []).shape == (0, 12, 12)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"targets": [0, 1]}, "`targets`.*8 of them"),
         ({"ids": np.arange(3)}, "`ids`.*8 of them"),
         ({"images": np.zeros((8, 12, 12, 3), np.uint8)}, "floating point.*uint8.*255"),
+        ({"targets": np.ones(8)}, "`targets` must be whole numbers; got float64"),
+        ({"targets": jnp.eye(8)}, "`targets` must be whole numbers; got float32"),
+        ({"targets": np.ones((8, 1, 1), int)}, r"`targets`.*got shape \(8, 1, 1\)"),
+        ({"ids": np.ones(8)}, "`ids` must be whole numbers; got float64"),
+        ({"ids": np.arange(8) + 2**32}, "`ids` must fit 32 bits; got 4294967296 to 4294967303"),
+        ({"ids": np.zeros((8, 1), int)}, r"`ids`.*got shape \(8, 1\)"),
     ],
 )
 @pytest.mark.usefixtures("as_users_run")

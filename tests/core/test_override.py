@@ -237,3 +237,35 @@ def test_derivatives_of_ones_own_are_entered_and_half_precision_works():
     twice = gradient(saljax.override(half, DOUBLE), IMAGES.astype(jnp.bfloat16))
     assert twice.dtype == jnp.bfloat16
     np.testing.assert_allclose(twice.astype(jnp.float32), TWICE, atol=0.1 * jnp.abs(TWICE).max())
+
+
+MOVES = {
+    "stack": lambda x: jnp.stack([x[:, 0], x[:, 1]], 1),
+    "unstack": lambda x: jnp.concatenate([r[None] for r in jnp.unstack(x)]),
+    "tile": lambda x: jnp.tile(x, (1, 2)),
+    "set": lambda x: x.at[:, 0].set(0),
+    "dynamic_update_slice": lambda x: jax.lax.dynamic_update_slice(0 * x, x[:, :1], (0, 1)),
+    "roll": lambda x: jnp.roll(x, 1, 1),
+    "flip": jnp.flip,
+    "repeat": lambda x: jnp.repeat(x, 2, 1),
+    "take": lambda x: jnp.take(x, jnp.array([1, 0]), 1),
+    "where": lambda x: jnp.where(jnp.arange(x.shape[1])[None] > 0, x, 0),
+    "swapaxes": lambda x: jnp.swapaxes(x, 0, 1).T,
+    "split": lambda x: jnp.split(x, x.shape[1], 1)[1],
+    "pad": lambda x: jnp.pad(x, 1),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_what_moves_values_about_needs_no_rule(name):
+    def fn(x):
+        return MOVES[name](jax.nn.relu(x @ WEIGHTS["in"]))
+
+    found = jax.grad(lambda x: saljax.override(fn, DOUBLE)(x).sum())(IMAGES)
+    np.testing.assert_allclose(found, 2 * jax.grad(lambda x: fn(x).sum())(IMAGES), rtol=1e-5)
+
+
+def test_a_function_on_the_host_cannot_be_looked_into():
+    score_fn = saljax.scores.from_callback(lambda x: x.mean((1, 2)), 3)
+    with pytest.raises(ValueError, match="on the host, which cannot be looked into.*glas, rglas"):
+        saljax.guided_backprop(score_fn, jnp.ones((4, 4, 3)), 1)

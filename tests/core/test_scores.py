@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 
 import saljax
 
@@ -116,3 +117,46 @@ def test_probabilities_of_a_classifier_in_half_precision(images, weights):
     found = saljax.scores.probabilities(half)(images)
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_a_function_on_the_host_has_no_derivative(images):
+    score_fn = saljax.scores.from_callback(lambda x: x.mean((1, 2)), 3)
+    with pytest.raises(TypeError, match="has no derivative; use a method that only asks"):
+        saljax.explain(saljax.gradient, score_fn, images, [0, 1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    ("score_fn", "got"),
+    [(lambda x: x.sum((1, 2, 3)), r"shape \(1,\)"), (lambda x: (x.mean((1, 2)), 0), "tuple")],
+)
+@pytest.mark.parametrize("method", [saljax.gradient, saljax.glas])
+@pytest.mark.usefixtures("as_users_run")
+def test_scores_of_another_shape_are_refused(method, score_fn, got, images):
+    if method is saljax.glas and got != "tuple":
+        got = r"shape \(\d+,\)"
+    with pytest.raises(ValueError, match=rf"must return scores \(N, K\).*{got}.*scores\[:, None\]"):
+        method(score_fn, images[0], 0)
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_targets_of_other_kinds(images, weights):
+    answers = linear(weights, images)
+    assert saljax.scores.of_class(answers, np.int8(3)).tolist() == answers[:, 3].tolist()
+    assert saljax.scores.of_class(answers, [1, 2]).shape == (4, 2)
+    with pytest.raises(ValueError, match="must be a class index; got float32"):
+        saljax.scores.of_class(answers, 1.5)
+
+
+def test_a_method_of_a_model_takes_its_weights_along(images):
+    class Model(nnx.Module):
+        def __init__(self):
+            self.weights = nnx.Param(jnp.ones((75, 2)))
+
+        def logits(self, x):
+            return x.reshape(len(x), -1) @ self.weights[...]
+
+    model = Model()
+    before = saljax.explain(saljax.gradient, model.logits, images, [0] * 4)
+    model.weights[...] = 10 * model.weights[...]
+    after = saljax.explain(saljax.gradient, model.logits, images, [0] * 4)
+    np.testing.assert_allclose(after, 10 * before, rtol=1e-5)

@@ -140,3 +140,73 @@ def test_the_last_layer_is_the_one_before_its_pooling(pool):
 
     assert taps.last_spatial(score_fn, IMAGE) == "conv"
     assert taps.last_spatial(lambda x: score_fn(saljax.tag(x, "pixels") * 0.5), IMAGE) == "conv"
+
+
+def of_one_example(image):
+    """Channels first, so that the axis a vmap adds is not the first where an operation ends."""
+    hidden = saljax.tag(
+        jax.nn.relu(jnp.tensordot(W["first"].T, jnp.moveaxis(image, -1, 0), 1)), "hidden"
+    )
+    dense = saljax.tag(jax.nn.relu(W["last"].T @ hidden.mean((1, 2))), "dense")
+    return dense @ W["last"].T[:, :3]
+
+
+def of_many(images):
+    hidden = saljax.tag(jnp.moveaxis(jax.nn.relu(images @ W["first"]), -1, 1), "hidden")
+    dense = saljax.tag(jax.nn.relu(hidden.mean((2, 3)) @ W["last"]), "dense")
+    return dense @ W["last"].T[:, :3]
+
+
+@pytest.mark.parametrize("layer", ["hidden", "dense"])
+def test_a_score_function_that_is_the_vmap_of_one_example(layer):
+    mapped = jax.vmap(of_one_example)
+    assert taps.tagged(mapped, IMAGE) == {"hidden": (5, 4, 4), "dense": (3,)}
+    found = taps.activation_and_gradient(mapped, IMAGE, 1, layer)
+    expected = taps.activation_and_gradient(of_many, IMAGE, 1, layer)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), found, expected
+    )
+    inside_out = saljax.explain(
+        lambda f, image, target: taps.activation_and_gradient(f, image, target, layer)[1],
+        mapped, jnp.stack([IMAGE, 1 - IMAGE]), [1, 1],
+    )  # fmt: skip
+    np.testing.assert_allclose(inside_out[0], expected[1], rtol=1e-5, atol=1e-6)
+
+
+def test_a_tag_has_both_derivatives_and_leaves_no_trace():
+    tagged = jax.vmap(lambda x: saljax.tag(jnp.sin(x), "t").sum())
+    np.testing.assert_allclose(jax.jacrev(tagged)(IMAGE[0, :2]), jax.jacfwd(tagged)(IMAGE[0, :2]))
+    second = jax.hessian(lambda x: saljax.tag(jnp.sin(x), "t"))(0.3)
+    assert float(second) == pytest.approx(-np.sin(0.3), rel=1e-5)
+    compiled = jax.jit(lambda x: saljax.tag(x, "t") + 1).lower(IMAGE).compile().as_text()
+    assert " call(" not in compiled and "custom-call" not in compiled
+
+
+def test_what_has_no_axis_of_images_is_refused():
+    with pytest.raises(ValueError, match=r"first axis of what is tagged.*'w' has shape \(4, 4, 1"):
+        taps.tagged(lambda x: saljax.tag(jnp.moveaxis(x, 0, 2), "w").sum((0, 1)), IMAGE)
+
+
+def test_a_layer_in_half_precision():
+    half = jax.tree.map(lambda w: w.astype(jnp.bfloat16), W)
+
+    def score_fn(images):
+        hidden = saljax.tag(images.astype(jnp.bfloat16) @ half["first"], "hidden")
+        return jax.lax.dot(jax.nn.relu(hidden).mean((1, 2)), half["last"])
+
+    activation, gradient = taps.activation_and_gradient(score_fn, IMAGE, 1, "hidden")
+    assert activation.dtype == gradient.dtype == jnp.float32
+    whole = taps.activation_and_gradient(
+        lambda x: jax.nn.relu(saljax.tag(x @ W["first"], "hidden")).mean((1, 2)) @ W["last"],
+        IMAGE, 1, "hidden",
+    )  # fmt: skip
+    np.testing.assert_allclose(activation, whole[0], atol=0.02)
+    np.testing.assert_allclose(gradient, whole[1], atol=0.02 * float(jnp.abs(whole[1]).max()))
+
+
+def test_tags_are_there_without_jit():
+    with jax.disable_jit():
+        assert list(taps.tagged(SCORE_FN, IMAGE)) == ["hidden", "logits"]
+        found = taps.activation_and_gradient(SCORE_FN, IMAGE, 1, "hidden")[1]
+    expected = taps.activation_and_gradient(SCORE_FN, IMAGE, 1, "hidden")[1]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -126,6 +126,29 @@ def test_numpy_arrays_and_lists_of_boxes_will_do(arrays, score_fn):
     jax.eval_shape(from_numpy)
 
 
+@pytest.mark.parametrize("metric", [*OF_A_MAP_AND_BOXES, *OF_A_CLASSIFIER])
+@pytest.mark.parametrize("extreme", [np.inf, -np.inf])
+@pytest.mark.usefixtures("as_users_run")
+def test_an_infinite_value_counts_as_nan(metric, extreme, arrays, score_fn):
+    image, target, saliency, boxes, _ = (array[0] for array in arrays)
+
+    def with_value(value):
+        broken = jnp.asarray(saliency).at[3, 3].set(value)
+        if metric in OF_A_CLASSIFIER:
+            return metric(score_fn, jnp.asarray(image), target, broken)
+        return metric(broken, boxes)
+
+    jax.tree.map(np.testing.assert_array_equal, with_value(extreme), with_value(np.nan))
+
+
+@pytest.mark.parametrize("metric", OF_A_CLASSIFIER)
+@pytest.mark.usefixtures("as_users_run")
+def test_pictures_of_bytes_are_refused(metric, arrays, score_fn):
+    image = jnp.asarray(255 * arrays[0][0], jnp.uint8)
+    with pytest.raises(ValueError, match="floating point.*uint8.*Divide bytes by 255"):
+        metric(score_fn, image, 0, jnp.asarray(arrays[2][0]))
+
+
 @pytest.mark.parametrize("shape", [(16, 2), (3, 4, 5, 1)])
 def test_signals_and_volumes(shape):
     image, saliency = jnp.zeros(shape), jnp.zeros(shape[:-1])

@@ -4,6 +4,7 @@ import jax
 
 from saljax.core import convolutions, scores
 from saljax.core.types import Image, Images, Reduction, Saliency, ScoreFn, Target
+from saljax.ops import images as image_ops
 from saljax.ops import maps
 
 
@@ -56,12 +57,13 @@ def input_x_gradient(
 
     Source: Shrikumar, Greenside, Shcherbina, Kundaje, arXiv 1605.01713 (2016).
     """
-    signed = image * gradients(score_fn, image[None], target)[0]
+    signed = gradients(score_fn, image[None], target)[0] * image
     return signed if reduce is None else reduce(signed)
 
 
 def gradients(score_fn: ScoreFn, images: Images, target: Target) -> Images:
     """Gradient of the target's score of each image with respect to that image; fast in loops."""
+    image_ops.check(images)
 
     def of(images):
         values, back = jax.vjp(score_fn, images)

@@ -47,7 +47,7 @@ def integrated_gradients(
     Where a classifier's input has been normalized, others (S3 among them) start from its zero, the
     mean color of the training images: `baseline=jnp.asarray([0.485, 0.456, 0.406])` for ImageNet.
     """
-    checks.positive(num_steps=num_steps, chunk_size=chunk_size)
+    checks.count(num_steps=num_steps, chunk_size=chunk_size)
     start = perturb.baseline_image(image, baseline)
     fractions = (jnp.arange(num_steps, dtype=image.dtype) + 0.5) / num_steps
 

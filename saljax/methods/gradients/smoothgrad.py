@@ -6,7 +6,7 @@ from jaxtyping import Array, Key, UInt
 from saljax.core import checks, chunks
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.gradients.gradient import gradients
-from saljax.ops import maps
+from saljax.ops import images, maps
 
 
 def smoothgrad(
@@ -44,7 +44,8 @@ def smoothgrad(
     Source: Smilkov, Thorat, Kim, Viegas, Wattenberg, arXiv 1706.03825 (2017), section 2. Gradients
     are averaged with their sign, as the paper writes; later code of its authors squares them.
     """
-    checks.positive(num_samples=num_samples, chunk_size=chunk_size)
+    checks.count(num_samples=num_samples, chunk_size=chunk_size)
+    images.check(image)
     sigma = noise * (image.max() - image.min())
 
     def noisy_gradients(keys):

@@ -93,10 +93,13 @@ def dynamic_masks(
     checks.one_of(("sigmoid", "clip"), parameters=parameters)
     if learning_rate is None:
         learning_rate = 0.1 if parameters == "sigmoid" else 0.05
-    checks.positive(num_steps=num_steps, learning_rate=learning_rate, sizes=len(sizes))
+    checks.count(num_steps=num_steps, sizes=len(sizes))
+    checks.positive(learning_rate=learning_rate)
     checks.not_negative(area_weight=area_weight, threshold=threshold)
+    if isinstance(threshold, int | float) and threshold >= 1:
+        raise ValueError(f"`threshold` must be less than 1; got {threshold}.")
     for cells in (*sizes, *(c for chain in auxiliary for c in chain)):
-        checks.positive(cells=cells)
+        checks.count(cells=cells)
     spatial, nothing = image.shape[:-1], perturb.baseline_image(image, baseline)
     is_sigmoid = parameters == "sigmoid"
 
@@ -119,7 +122,9 @@ def dynamic_masks(
             missed = jnp.square(goals - scored(masks_of(vectors, below))).sum()
             return missed + area_weight * sum(v.mean() for v in vectors)
 
-        start = [jnp.full((n,) * len(spatial), 0.0 if is_sigmoid else 0.5) for n in cells]
+        start = [
+            jnp.full((n,) * len(spatial), 0.0 if is_sigmoid else 0.5, image.dtype) for n in cells
+        ]
         found = minimize(
             loss,
             start,
@@ -131,7 +136,7 @@ def dynamic_masks(
         return values(found.parameters), found.losses
 
     scores.one_class(target)
-    whole = scored(jnp.ones((1, *spatial)))
+    whole = scored(jnp.ones((1, *spatial), image.dtype))
     benchmark, losses = learn(sizes, None, whole)
     chains = [(d, chain) for d in benchmark for chain in auxiliary]
     below, chains = [d for d, _ in chains], [chain for _, chain in chains]

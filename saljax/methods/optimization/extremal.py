@@ -108,11 +108,11 @@ def extremal_perturbation(
     """
     checks.one_of(get_args(Game), game=game)
     checks.one_of(get_args(Perturbation), perturbation=perturbation)
-    checks.positive(
-        areas=len(areas), step=step, sigma=sigma, num_steps=num_steps, max_blur=max_blur,
-        learning_rate=learning_rate,
-    )  # fmt: skip
+    checks.count(step=step, num_steps=num_steps, num_levels=num_levels)
+    checks.positive(sigma=sigma, max_blur=max_blur, learning_rate=learning_rate)
     checks.not_negative(momentum=momentum, area_weight=area_weight, smoothing=smoothing)
+    if len(areas) == 0:
+        raise ValueError("`areas` must have at least one.")
     for area in areas:
         if not 0 < area <= 1:
             raise ValueError(f"`areas` must be in (0, 1]; got {area}.")
@@ -154,7 +154,7 @@ def extremal_perturbation(
 
     found = minimize(
         loss,
-        jnp.ones((len(areas), *grid_shape(spatial, step))),
+        jnp.ones((len(areas), *grid_shape(spatial, step)), image.dtype),
         optimizer=damped_momentum(learning_rate, momentum),
         num_steps=num_steps,
         project=lambda nodes: jnp.clip(nodes, 0, 1),

@@ -93,9 +93,8 @@ def feature_inversion(
     """
     import optax  # see `saljax.core.optimize.adam`
 
-    checks.positive(
-        num_inversion_steps=num_inversion_steps, num_steps=num_steps, learning_rate=learning_rate
-    )
+    checks.count(num_inversion_steps=num_inversion_steps, num_steps=num_steps)
+    checks.positive(learning_rate=learning_rate)
     checks.not_negative(inversion_l1=inversion_l1, l1=l1, background=background)
     scores.one_class(target)
     layer, inversion_layer = layers(score_fn, image, layer, inversion_layer)
@@ -137,7 +136,7 @@ def feature_inversion(
             project=lambda weights: jnp.maximum(weights, 0),
         )
 
-    start = jnp.full(channels.shape[-1], 0.1)
+    start = jnp.full(channels.shape[-1], 0.1, image.dtype)
     first = learn(inversion_loss, start, learning_rate, num_inversion_steps)
     halved = optax.exponential_decay(learning_rate, 10, 0.5, staircase=True)
     second = learn(loss, first.parameters, halved, num_steps)

@@ -93,11 +93,8 @@ def hierarchical_dynamic_masks(
     The sum of masks is divided by its maximum before erasing: a min-max of a constant mask would
     erase nothing. Numbers of stages and steps and the learning rate are our choice.
     """
-    checks.positive(
-        num_stages=num_stages,
-        num_weight_steps=num_weight_steps,
-        weight_learning_rate=weight_learning_rate,
-    )
+    checks.count(num_stages=num_stages, num_weight_steps=num_weight_steps)
+    checks.positive(weight_learning_rate=weight_learning_rate)
     nothing = perturb.baseline_image(image, baseline)
 
     def look(found, _):
@@ -110,7 +107,7 @@ def hierarchical_dynamic_masks(
         )  # fmt: skip
         return found + masks, masks
 
-    stages = jax.lax.scan(look, jnp.zeros(image.shape[:-1]), length=num_stages)[1]
+    stages = jax.lax.scan(look, jnp.zeros_like(image[..., 0]), length=num_stages)[1]
 
     def weights_of(v):
         left = jnp.arange(num_stages, 0, -1, dtype=jnp.float32)
@@ -125,7 +122,7 @@ def hierarchical_dynamic_masks(
         kept = perturb.blend(image, mask, nothing)
         return scores.of_class(score_fn(kept[None]), target)[0]
 
-    whole = scored(jnp.ones(image.shape[:-1]))
+    whole = scored(jnp.ones_like(image[..., 0]))
 
     def loss(v, step):
         mask = mixed(v)
@@ -133,7 +130,7 @@ def hierarchical_dynamic_masks(
 
     found = minimize(
         loss,
-        jnp.ones(num_stages),
+        jnp.ones(num_stages, image.dtype),
         optimizer=adam(weight_learning_rate),
         num_steps=num_weight_steps,
         tolerance=tolerance,

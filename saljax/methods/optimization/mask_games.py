@@ -61,11 +61,11 @@ def begin(
     scores.one_class(target)
     if init == "circle":
         return _circle(score, spatial, cells, target, top, game, chunk_size)
-    whole = None if top is None else score(jnp.ones((1, *spatial)))[0]
+    whole = None if top is None else score(jnp.ones((1, *spatial), jnp.float32))[0]
     classes = _classes(whole, target, top)
     if init == "uniform" and key is not None:
-        return jax.random.uniform(key, cells), classes
-    return jnp.full(cells, {"half": 0.5, "ones": 1.0, "zeros": 0.0}[init]), classes
+        return jax.random.uniform(key, cells, jnp.float32), classes
+    return jnp.full(cells, {"half": 0.5, "ones": 1.0, "zeros": 0.0}[init], jnp.float32), classes
 
 
 def _circle(score, spatial, cells, target, top, game, chunk_size):

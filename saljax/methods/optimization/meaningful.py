@@ -92,7 +92,8 @@ def meaningful_perturbation(
         mask_sigma: standard deviation in pixels of the blur that smooths M; 0 leaves the cells.
         jitter: the image is enlarged by as many pixels, and each step sees it from an offset in
             0..jitter-1 on each axis, while the mask stays; 0 has none.
-        baseline: B, what is shown where M is 0, in [0, 1]: a blur of 10 pixels, a color, noise.
+        baseline: B, what is shown where M is 0, in [0, 1]: a blur of 10 pixels, a color, noise. A
+            function is also called with the enlarged image.
         init: "circle", the smallest soft disc about the center that takes 99 % of the score away
             (or keeps it), zeros where none does; "uniform" noise; or 0.5, 1 or 0 everywhere.
         tolerance: see `saljax.core.optimize.minimize`; None takes all steps.
@@ -117,8 +118,8 @@ def meaningful_perturbation(
     `baseline` for the same). For images of other sizes the discs are those of a 224 x 224 image in
     proportion to the diagonal, our choice.
     """
-    checks.positive(num_steps=num_steps, learning_rate=learning_rate, beta=beta, top=top)
-    checks.positive(mask_size=mask_size, chunk_size=chunk_size)
+    checks.count(num_steps=num_steps, top=top, mask_size=mask_size, chunk_size=chunk_size)
+    checks.positive(learning_rate=learning_rate, beta=beta)
     checks.not_negative(l1=l1, tv=tv, mask_sigma=mask_sigma, jitter=jitter)
     spatial = image.shape[:-1]
     cells = (mask_size,) * len(spatial)
@@ -134,7 +135,10 @@ def meaningful_perturbation(
     offsets = jax.random.randint(jitter_key, (num_steps, len(spatial)), 0, max(jitter, 1))
     # Both the repetition of cells and the blur are separable and linear: one small matrix an axis.
     enlarging = [
-        images.blur(images.resize(jnp.eye(mask_size), (n,), "nearest"), mask_sigma) for n in spatial
+        images.blur(
+            images.resize(jnp.eye(mask_size, dtype=image.dtype), (n,), "nearest"), mask_sigma
+        )
+        for n in spatial
     ]
 
     def enlarge(mask):

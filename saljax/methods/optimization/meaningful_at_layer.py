@@ -96,8 +96,8 @@ def meaningful_perturbation_at_layer(
     Source: S2, section 6.4. The circular start is that of its section 2; the section on layers does
     not say where the masks start.
     """
-    checks.positive(num_steps=num_steps, learning_rate=learning_rate, beta=beta, top=top)
-    checks.positive(chunk_size=chunk_size)
+    checks.count(num_steps=num_steps, top=top, chunk_size=chunk_size)
+    checks.positive(learning_rate=learning_rate, beta=beta)
     checks.not_negative(l1=l1, tv=tv)
     layer = taps.last_spatial(score_fn, image) if layer is None else layer
     activation, scores_of = taps.split(score_fn, image, layer)

@@ -94,9 +94,8 @@ def lime(
     weights and defaults. Its segments are superpixels (`quickshift` in saljax.data.superpixels);
     the grid is our choice, since it needs no other library and serves every image of a batch.
     """
-    checks.positive(
-        num_samples=num_samples, grid=grid, kernel_width=kernel_width, chunk_size=chunk_size
-    )
+    checks.count(num_samples=num_samples, grid=grid, chunk_size=chunk_size)
+    checks.positive(kernel_width=kernel_width)
     checks.not_negative(alpha=alpha)
     spatial = image.shape[:-1]
     if segments is None and num_segments is not None:

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from saljax.core import checks, chunks, scores
 from saljax.core.types import Image, Saliency, ScoreFn, Target
-from saljax.ops import perturb
+from saljax.ops import images, perturb
 
 Aggregate = Literal["mean", "sum"]
 MaskOf = Callable[[Any], Float[Array, "*spatial"]]
@@ -43,7 +43,8 @@ def score_masked(
     Returns:
         (M,), or (M, T), float32; NaN for a class that does not exist.
     """
-    checks.positive(chunk_size=chunk_size)
+    checks.count(chunk_size=chunk_size)
+    images.check(image)
 
     def masked(item):
         return perturb.blend(image, mask_of(item), unseen)

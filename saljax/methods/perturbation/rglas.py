@@ -75,7 +75,8 @@ def rglas(
     stands at the end, the image is darkened once an iteration, and t1, the darkening and the test
     all use the normalized S, on which alone the printed t1 and t2 make sense.
     """
-    checks.positive(max_iterations=max_iterations, sigma_spatial=sigma_spatial)
+    checks.count(max_iterations=max_iterations)
+    checks.positive(sigma_spatial=sigma_spatial)
     spatial = image.shape[:-1]
     pixels = pixels_per_unit(unit, spatial)
     centers = search_points(spatial, grid, points)

@@ -77,7 +77,8 @@ def rise(
     needs no knowledge of the classifier; `baseline=0.0` is the equation read in [0, 1]. "coverage"
     and the standard error (of a mean; for "coverage" of a ratio, by linearization) are our choice.
     """
-    checks.positive(num_masks=num_masks, grid=grid, probability=probability, chunk_size=chunk_size)
+    checks.count(num_masks=num_masks, grid=grid, chunk_size=chunk_size)
+    checks.positive(probability=probability)
     if isinstance(probability, int | float) and probability > 1:
         raise ValueError(f"`probability` must be at most 1; got {probability}.")
     checks.one_of(("expectation", "coverage"), divide_by=divide_by)

@@ -81,7 +81,8 @@ def variable_occlusion(
     the axes of signals and volumes places are uniform. The formula of the radius is lost in S2's
     print; an area's radius is what it must be.
     """
-    checks.positive(num_masks=num_masks, blur=blur)
+    checks.count(num_masks=num_masks)
+    checks.positive(blur=blur)
     spatial = image.shape[:-1]
     scale = _scale(spatial)
 
