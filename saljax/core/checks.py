@@ -36,6 +36,15 @@ def _number(name, value):
         raise ValueError(f"`{name}` must be a number; got {value!r}.")
 
 
+def several(**values) -> None:
+    """Raise ValueError for the first value that is no tuple or list with something in it."""
+    for name, value in values.items():
+        if not isinstance(value, tuple | list) or not value:
+            raise ValueError(
+                f"`{name}` must be a tuple of at least one number, such as (0.1,); got {value!r}."
+            )
+
+
 def one_of(allowed: tuple[str, ...], **values) -> None:
     """Raise ValueError for the first value that is not among `allowed`."""
     for name, value in values.items():

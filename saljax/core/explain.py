@@ -48,9 +48,9 @@ def explain(
         method: a method of saljax, or one with its signature; hyperparameters are given with
             `functools.partial(saljax.glas, sigma_light=3.0)`.
         score_fn: images (N, *spatial, C) -> scores (N, K): any JAX callable. Weights must be
-            leaves of it as a pytree to be arguments (an NNX module is one; for Linen
-            `jax.tree_util.Partial(model.apply, variables)`). A plain function is compiled in as it
-            is, so pass the same object again, not a new lambda.
+            leaves of it as a pytree to be arguments (an NNX module is one, after `model.eval()`;
+            for Linen `jax.tree_util.Partial(model.apply, variables)`). A plain function is compiled
+            in as it is, so pass the same object again, not a new lambda.
         images: (N, *spatial, C), in [0, 1]. Those in half precision are explained in float32; a
             classifier that computes in half precision converts inside its score function.
         targets: class indices (N,), or (N, T) for methods that answer several classes at once.
@@ -64,7 +64,8 @@ def explain(
 
     Raises:
         ValueError: `targets` or `ids` do not go with the images or are no whole numbers of 32 bits,
-            the images are integers, or the method has a key already. A class that does not exist gives a map of NaN.
+            the images are integers, or the method has a key already. A class that does not exist
+            gives a map of NaN.
     """
     images = jnp.asarray(images)
     image_ops.check(images)

@@ -239,7 +239,10 @@ def test_wrong_settings_are_said_in_one_line(picture, as_users_run):
     score_fn = Partial(saturating, jnp.asarray(weights, jnp.float32))
     image = jnp.asarray(image, jnp.float32)
     for settings, said in [
-        (dict(sizes=()), "`sizes`"),
+        (dict(sizes=()), "`sizes` must be a tuple of at least one number"),
+        (dict(sizes=5), "`sizes` must be a tuple .* got 5"),
+        (dict(auxiliary=(28,)), r"`auxiliary\[0\]` must be a tuple .* got 28"),
+        (dict(threshold=1.0), "`threshold` must be less than 1; got 1.0"),
         (dict(sizes=(0,)), "`cells`"),
         (dict(num_steps=0), "`num_steps`"),
         (dict(parameters="tanh"), "`parameters` must be one of sigmoid, clip"),

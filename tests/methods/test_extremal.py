@@ -223,7 +223,8 @@ def test_damped_momentum_is_pytorchs():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"areas": ()}, "areas"),
+        ({"areas": ()}, "`areas` must be a tuple of at least one number"),
+        ({"areas": 0.1}, r"`areas` must be a tuple .* such as \(0.1,\); got 0.1"),
         ({"areas": (0.1, 10.0)}, r"`areas` must be in \(0, 1\]; got 10.0"),
         ({"game": "play"}, "`game` must be one of preserve, delete, dual; got 'play'"),
         ({"perturbation": "noise"}, "`perturbation` must be one of blur, fade"),

@@ -93,7 +93,8 @@ def dynamic_masks(
     checks.one_of(("sigmoid", "clip"), parameters=parameters)
     if learning_rate is None:
         learning_rate = 0.1 if parameters == "sigmoid" else 0.05
-    checks.count(num_steps=num_steps, sizes=len(sizes))
+    checks.several(sizes=sizes, **{f"auxiliary[{i}]": chain for i, chain in enumerate(auxiliary)})
+    checks.count(num_steps=num_steps)
     checks.positive(learning_rate=learning_rate)
     checks.not_negative(area_weight=area_weight, threshold=threshold)
     if isinstance(threshold, int | float) and threshold >= 1:

@@ -111,8 +111,7 @@ def extremal_perturbation(
     checks.count(step=step, num_steps=num_steps, num_levels=num_levels)
     checks.positive(sigma=sigma, max_blur=max_blur, learning_rate=learning_rate)
     checks.not_negative(momentum=momentum, area_weight=area_weight, smoothing=smoothing)
-    if len(areas) == 0:
-        raise ValueError("`areas` must have at least one.")
+    checks.several(areas=areas)
     for area in areas:
         if not 0 < area <= 1:
             raise ValueError(f"`areas` must be in (0, 1]; got {area}.")
