@@ -30,7 +30,7 @@ from saljax.data import birdlets
 from saljax.ops import perturb
 
 score_fn = saljax.scores.probabilities(saljax.models.load("birdlets"))
-birds = [birdlets.sample(seed=5, index=i) for i in range(4)]
+birds = [birdlets.sample(seed=5, index=i) for i in range(3)]
 images = np.stack([bird.image for bird in birds])
 targets = np.asarray([bird.label for bird in birds])
 
@@ -39,7 +39,7 @@ targets = np.asarray([bird.label for bird in birds])
 #
 # The paper's sizes are meant for 224 x 224 pixels, these pictures have 96 x 96. With `details` a
 # method says how its optimization went; every field of the record has the axis of images first. The
-# four masks are optimized side by side in one compiled program.
+# three masks are optimized side by side in one compiled program.
 
 # %%
 smaller = functools.partial(
@@ -49,7 +49,7 @@ smaller = functools.partial(
     mask_sigma=2.0,
     jitter=2,
     l1=5e-3,
-    num_steps=100,
+    num_steps=60,
     details=True,
 )
 found = {
@@ -119,7 +119,7 @@ figure.tight_layout()
 saliencies = {game: record.saliency for game, record in found.items()}
 saliencies["extremal"] = extremal.saliency
 saliencies["RISE"] = saljax.explain(
-    functools.partial(saljax.rise, num_masks=500), score_fn, images, targets, key=jax.random.key(1)
+    functools.partial(saljax.rise, num_masks=300), score_fn, images, targets, key=jax.random.key(1)
 )
 insertion = functools.partial(
     saljax.metrics.insertion_deletion, score_fn, step=2 * 96, insertion_baseline=0.5
