@@ -69,7 +69,7 @@ def tagged(score_fn: ScoreFn, image: Image) -> dict[str, tuple[int, ...]]:
     Returns:
         Name -> shape without the axis of images.
     """
-    images = _alone(image)
+    images = alone(image)
     return _tags(trace(score_fn, images), images)
 
 
@@ -104,7 +104,7 @@ def pullback(
     Raises:
         ValueError: no such layer; or an operation without a rule, see `saljax.override`.
     """
-    images = _alone(image)
+    images = alone(image)
     strict = rules is not None
     own: dict[Any, Any] = dict(rules or {})
     program = trace(score_fn, images)
@@ -170,7 +170,7 @@ def split(
     Raises:
         ValueError: no such layer.
     """
-    images = _alone(image)
+    images = alone(image)
     program = trace(score_fn, images)
     shape = shape_of(_tags(program, images), layer)
     kind, found = f"tap:{layer}", []
@@ -193,7 +193,7 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     Raises:
         ValueError: there is none.
     """
-    images = _alone(image)
+    images = alone(image)
     program = trace(score_fn, images)
     found = operations(program, images)
     shapes, kinds = shapes_of(found), [operation.kind for operation in found]
@@ -213,8 +213,12 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     return spatial[-1]
 
 
-def _alone(image):
-    """The image as a batch of one."""
+def alone(image):
+    """The image as a batch of one.
+
+    Raises:
+        ValueError: it is of integers.
+    """
     image_ops.check(image)
     return image[None]
 

@@ -5,7 +5,6 @@ import jax
 from saljax.core import override, taps
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
-from saljax.ops import images as image_ops
 from saljax.ops import maps
 
 
@@ -116,8 +115,7 @@ def _classifier(
     """Which operation with weights, counted from the image, is the classifier; the tags before it;
     the shapes of all tags.
     """
-    image_ops.check(image)
-    images = image[None]
+    images = taps.alone(image)
     found = override.operations(override.trace(score_fn, images), images)
     tagged, kinds = taps.shapes_of(found), [operation.kind for operation in found]
     if contrast_layer is not None:
