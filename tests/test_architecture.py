@@ -94,13 +94,17 @@ def test_import_brings_neither_flax_nor_matplotlib():
 
 
 def test_import_costs_little_more_than_jax():
-    """At most 1.2 times the CPU time of `import jax`, whatever else the machine is doing."""
-    clock = (
-        "import time; start = time.process_time(); import {}; print(time.process_time() - start)"
-    )
-    times: dict[str, list[float]] = {"jax": [], "saljax": []}
-    for _ in range(5):
-        for name, seconds in times.items():
-            seconds.append(float(run(clock.format(name))))
-    # What other work adds to a measurement is never negative, so the least is the nearest.
-    assert min(times["saljax"]) < 1.2 * min(times["jax"]), times
+    """It adds at most 0.2 times the CPU time of `import jax`, whatever else the machine does."""
+    clock = """
+from time import process_time as now
+start = now()
+import jax
+of_jax = now()
+import saljax
+print(of_jax - start, now() - of_jax)
+"""
+    times = [[float(seconds) for seconds in run(clock).split()] for _ in range(5)]
+    # What other work adds to a measurement is never negative, so the least is the nearest. The two
+    # are of one process: the difference of two imports of JAX varies by more than what is asked.
+    of_jax, on_top = map(min, zip(*times, strict=True))
+    assert on_top < 0.2 * of_jax, times

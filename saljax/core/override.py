@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import Literal
 from jax.tree_util import Partial
 
 from saljax.core.scores import as_pytree
@@ -253,7 +252,7 @@ def _read(closed, inputs, marks, visit, enter_all):
     known |= {var: (value, _OTHER) for var, value in zip(jaxpr.constvars, consts, strict=True)}
 
     def value_of(atom):
-        if isinstance(atom, Literal):
+        if _is_literal(atom):
             return atom.val, _ZERO if np.ndim(atom.val) == 0 and atom.val == 0 else _OTHER
         return known[atom]
 
@@ -301,7 +300,7 @@ def _kind(eqn, marks, dependent):
         return eqn.params["name"]
     one = sum(dependent) == 1
     if name == "max":
-        lowest = any(isinstance(a, Literal) and np.all(np.isneginf(a.val)) for a in eqn.invars)
+        lowest = any(_is_literal(a) and np.all(np.isneginf(a.val)) for a in eqn.invars)
         return "relu" if one and _ZERO in marks else "max" if one and lowest else "maximum"
     if name == "min":
         return "min" if one and _ZERO not in marks else "minimum"
@@ -310,6 +309,11 @@ def _kind(eqn, marks, dependent):
     if name in ("mul", "dot_general", "conv_general_dilated") and sum(dependent) == 2:
         return "product"
     return "quotient" if name == "div" and dependent[1] else name
+
+
+def _is_literal(atom):
+    # By structure, like calls: jax.extend.core, which has the class, imports all of Pallas.
+    return hasattr(atom, "val")
 
 
 def _is_tap(eqn):
