@@ -242,6 +242,13 @@ def test_the_map_is_float32_where_jax_computes_in_float64(case, score_fn, images
 
 
 @pytest.mark.usefixtures("as_users_run")
+def test_numpy_float64_is_taken_as_jax_takes_it(case, score_fn, images):
+    image = np.asarray(images[0], np.float64)
+    traced = jax.make_jaxpr(lambda: case.eager(score_fn, image, 1))()  # a warning is an error here
+    assert [out.dtype for out in traced.out_avals] == [jnp.float32]
+
+
+@pytest.mark.usefixtures("as_users_run")
 def test_pictures_of_bytes_are_refused(case, score_fn, images):
     with pytest.raises(ValueError, match=r"floating point in \[0, 1\]; got uint8. Divide bytes"):
         case.eager(score_fn, images[0].astype(jnp.uint8), 1)

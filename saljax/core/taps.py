@@ -110,7 +110,7 @@ def pullback(
     program = trace(score_fn, images)
     if layer is None:
         out, back = jax.vjp(lambda x: evaluate(program, (x,), own, strict), images)
-        return Pullback(out, image, lambda signal: back(signal)[0][0])
+        return Pullback(out, images[0], lambda signal: back(signal)[0][0])
 
     def run(nothing):
         found = []
@@ -220,7 +220,7 @@ def alone(image):
         ValueError: it is of integers.
     """
     image_ops.check(image)
-    return image[None]
+    return jnp.asarray(image)[None]
 
 
 def _tags(program, images) -> dict[str, tuple[int, ...]]:
@@ -243,15 +243,17 @@ def shapes_of(found: Sequence[Operation]) -> dict[str, tuple[int, ...]]:
     return {name: tap.shape[1:] for name, tap in zip(names, taps, strict=True)}
 
 
-def shape_of(shapes: Mapping[str, tuple[int, ...]], layer: str) -> tuple[int, ...]:
-    """The shape of a layer among those `tagged`.
+def shape_of(
+    shapes: Mapping[str, tuple[int, ...]], layer: str, called: str = "layer"
+) -> tuple[int, ...]:
+    """The shape of a layer among those `tagged`; `called` is the argument that named it.
 
     Raises:
         ValueError: it is not there; the message lists those that are.
     """
     if layer not in shapes:
         raise ValueError(
-            f"`layer` must be one of the activations tagged in `score_fn`: "
+            f"`{called}` must be one of the activations tagged in `score_fn`: "
             f"{', '.join(shapes) or 'none are'}; got {layer!r}. Tag one inside the model with "
             "saljax.tag(x, name)"
         )

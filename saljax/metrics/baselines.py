@@ -39,6 +39,4 @@ def imagenet_mean(image: Image) -> Image:
             f"ImageNet's mean color has three channels and this image {image.shape[-1]}; give a "
             "`deletion_baseline` of its own."
         )
-    return jnp.broadcast_to(
-        jnp.asarray(IMAGENET_MEAN, image.dtype).reshape((1,) * (image.ndim - 1) + (3,)), image.shape
-    )
+    return jnp.broadcast_to(jnp.asarray(IMAGENET_MEAN, jnp.result_type(image)), image.shape)

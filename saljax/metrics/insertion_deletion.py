@@ -127,7 +127,7 @@ def score_drop(
     that the score drops is recorded". It prints the probabilities before and after.
     """
     saliency = inputs.map_of(image, saliency, target)
-    inverse = 1 - maps.normalize(saliency).astype(image.dtype)
+    inverse = 1 - maps.normalize(saliency).astype(jnp.result_type(image))
     seen = scores.of_class(score_fn(jnp.stack([image, image * inverse[..., None]])), target)
     return seen[0] - seen[1]
 

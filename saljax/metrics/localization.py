@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Num
 
 from saljax.core import checks
@@ -34,13 +35,15 @@ def iou_curve(
         (T,) in [0, 1]; 0 where no box covers a pixel, NaN for a map with a NaN.
 
     Raises:
-        ValueError: shapes that do not go together, or a negative threshold.
+        ValueError: shapes that do not go together, or `thresholds` negative or not several.
 
     Source: S1, table 3. That regions of pixels are compared, and not their bounding boxes, is our
     choice: the text asks "that the object regions are uniformly highlighted", and on photographs
     the numbers come nearer to the printed ones.
     """
     saliency = inputs.picture_map(saliency)
+    if np.ndim(thresholds) != 1:
+        raise ValueError(f"`thresholds` must be several, such as (0.5,); got {thresholds!r}.")
     for threshold in thresholds:
         checks.not_negative(thresholds=threshold)
     truth = box_ops.inside_boxes(boxes, saliency.shape)[None]

@@ -63,10 +63,10 @@ def window_blur(
         (*spatial, C).
     """
     offsets = jnp.arange(len(weights))[None] - len(weights) // 2
-    normalized = jnp.asarray(weights / weights.sum(), image.dtype)[None]
+    normalized = jnp.asarray(weights / weights.sum(), jnp.result_type(image))[None]
     for axis, n in enumerate(image.shape[:-1]):
         rows = jnp.arange(n)[:, None]
-        matrix = jnp.zeros((n, n), image.dtype)
+        matrix = jnp.zeros((n, n), jnp.result_type(image))
         matrix = matrix.at[rows, jnp.clip(rows + offsets, 0, n - 1)].add(normalized)
         blurred = jnp.tensordot(matrix, image, (1, axis), precision="highest")
         image = jnp.moveaxis(blurred, 0, axis)

@@ -80,12 +80,14 @@ def blurred(sigma: float) -> Callable[[Image], Image]:
 
 def noise(image: Image, key: Key[Array, ""], *, mean: float = 0.5, std: float = 0.2) -> Image:
     """Independent Gaussian noise in every value, clipped to [0, 1]. The defaults are our choice."""
-    return jnp.clip(mean + std * jax.random.normal(key, image.shape, image.dtype), 0.0, 1.0)
+    away = jax.random.normal(key, image.shape, jnp.result_type(image))
+    return jnp.clip(mean + std * away, 0.0, 1.0)
 
 
 def random_color(image: Image, key: Key[Array, ""]) -> Image:
     """One color, uniform in [0, 1] a channel, everywhere."""
-    color = jax.random.uniform(key, (1,) * (image.ndim - 1) + image.shape[-1:], image.dtype)
+    shape = (1,) * (image.ndim - 1) + image.shape[-1:]
+    color = jax.random.uniform(key, shape, jnp.result_type(image))
     return jnp.broadcast_to(color, image.shape)
 
 

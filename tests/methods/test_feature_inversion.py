@@ -169,7 +169,7 @@ def test_the_layer_to_restore_is_the_one_after_the_masks(scene):
     [
         ({"layer": "mean"}, r"'mean' is \(4,\), a mask needs 2 spatial axes"),
         ({"layer": "conv"}, "`layer` must be one of .* cells, deep, mean; got 'conv'"),
-        ({"inversion_layer": "conv"}, "got 'conv'"),
+        ({"inversion_layer": "conv"}, "`inversion_layer` must be one of .*; got 'conv'"),
         ({"num_steps": 0}, "`num_steps` must be greater than 0"),
         ({"num_inversion_steps": 0}, "num_inversion_steps"),
         ({"learning_rate": 0.0}, "learning_rate"),

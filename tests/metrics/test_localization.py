@@ -209,6 +209,7 @@ def test_wrong_input():
         (lambda: metrics.localization_error(saliency[0], boxes), "`saliency` must be one map"),
         (lambda: metrics.localization_error(saliency, boxes[0]), "`boxes` must be"),
         (lambda: metrics.iou_curve(saliency, boxes, thresholds=(-1.0,)), "thresholds"),
+        (lambda: metrics.iou_curve(saliency, boxes, thresholds=0.5), r"several, such as \(0.5,\)"),
         (lambda: metrics.choose_alpha(saliency[None], boxes), r"`boxes` must be \(N, B, 4\)"),
         (lambda: metrics.choose_alpha(saliency, boxes[None]), "`saliency` must be maps"),
         (lambda: metrics.choose_alpha(saliency[None], boxes[None], rule="x"), "rule"),

@@ -49,7 +49,7 @@ def integrated_gradients(
     """
     checks.count(num_steps=num_steps, chunk_size=chunk_size)
     start = perturb.baseline_image(image, baseline)
-    fractions = (jnp.arange(num_steps, dtype=image.dtype) + 0.5) / num_steps
+    fractions = (jnp.arange(num_steps, dtype=jnp.result_type(image)) + 0.5) / num_steps
 
     def on_the_way(fraction):
         fraction = fraction.reshape(-1, *(1,) * image.ndim)

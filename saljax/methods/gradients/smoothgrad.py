@@ -1,6 +1,7 @@
 """SmoothGrad: the gradient, averaged over noisy copies of the image."""
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Key, UInt
 
 from saljax.core import checks, chunks
@@ -46,10 +47,10 @@ def smoothgrad(
     """
     checks.count(num_samples=num_samples, chunk_size=chunk_size)
     images.check(image)
-    sigma = noise * (image.max() - image.min())
+    sigma, dtype = noise * (image.max() - image.min()), jnp.result_type(image)
 
     def noisy_gradients(keys):
-        copies = jax.vmap(lambda k: image + sigma * jax.random.normal(k, image.shape, image.dtype))
+        copies = jax.vmap(lambda k: image + sigma * jax.random.normal(k, image.shape, dtype))
         return gradients(score_fn, copies(keys), target)
 
     keys = jax.random.split(key, num_samples)

@@ -124,7 +124,8 @@ def dynamic_masks(
             return missed + area_weight * sum(v.mean() for v in vectors)
 
         start = [
-            jnp.full((n,) * len(spatial), 0.0 if is_sigmoid else 0.5, image.dtype) for n in cells
+            jnp.full((n,) * len(spatial), 0.0 if is_sigmoid else 0.5, jnp.result_type(image))
+            for n in cells
         ]
         found = minimize(
             loss,
@@ -137,7 +138,7 @@ def dynamic_masks(
         return values(found.parameters), found.losses
 
     scores.one_class(target)
-    whole = scored(jnp.ones((1, *spatial), image.dtype))
+    whole = scored(jnp.ones((1, *spatial), jnp.result_type(image)))
     benchmark, losses = learn(sizes, None, whole)
     chains = [(d, chain) for d in benchmark for chain in auxiliary]
     below, chains = [d for d, _ in chains], [chain for _, chain in chains]

@@ -153,7 +153,7 @@ def extremal_perturbation(
 
     found = minimize(
         loss,
-        jnp.ones((len(areas), *grid_shape(spatial, step)), image.dtype),
+        jnp.ones((len(areas), *grid_shape(spatial, step)), jnp.result_type(image)),
         optimizer=damped_momentum(learning_rate, momentum),
         num_steps=num_steps,
         project=lambda nodes: jnp.clip(nodes, 0, 1),

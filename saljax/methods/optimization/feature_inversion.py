@@ -136,7 +136,7 @@ def feature_inversion(
             project=lambda weights: jnp.maximum(weights, 0),
         )
 
-    start = jnp.full(channels.shape[-1], 0.1, image.dtype)
+    start = jnp.full(channels.shape[-1], 0.1, jnp.result_type(image))
     first = learn(inversion_loss, start, learning_rate, num_inversion_steps)
     halved = optax.exponential_decay(learning_rate, 10, 0.5, staircase=True)
     second = learn(loss, first.parameters, halved, num_steps)
@@ -160,10 +160,11 @@ def layers(
     score_fn: ScoreFn, image: Image, layer: str | None, inversion_layer: str | None
 ) -> tuple[str, str]:
     """The two layers, with what stands for None; see `feature_inversion`."""
-    if layer is not None and inversion_layer is not None:
-        return layer, inversion_layer
     layer = taps.last_spatial(score_fn, image) if layer is None else layer
-    names = list(taps.tagged(score_fn, image))
-    if inversion_layer is None and layer in names:
+    shapes = taps.tagged(score_fn, image)
+    taps.shape_of(shapes, layer)
+    if inversion_layer is None:
+        names = list(shapes)
         inversion_layer = names[min(names.index(layer) + 1, len(names) - 1)]
-    return layer, inversion_layer or layer
+    taps.shape_of(shapes, inversion_layer, "inversion_layer")
+    return layer, inversion_layer

@@ -130,7 +130,7 @@ def hierarchical_dynamic_masks(
 
     found = minimize(
         loss,
-        jnp.ones(num_stages, image.dtype),
+        jnp.ones(num_stages, jnp.result_type(image)),
         optimizer=adam(weight_learning_rate),
         num_steps=num_weight_steps,
         tolerance=tolerance,

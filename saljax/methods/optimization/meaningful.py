@@ -136,7 +136,8 @@ def meaningful_perturbation(
     # Both the repetition of cells and the blur are separable and linear: one small matrix an axis.
     enlarging = [
         images.blur(
-            images.resize(jnp.eye(mask_size, dtype=image.dtype), (n,), "nearest"), mask_sigma
+            images.resize(jnp.eye(mask_size, dtype=jnp.result_type(image)), (n,), "nearest"),
+            mask_sigma,
         )
         for n in spatial
     ]

@@ -189,4 +189,4 @@ def _checked(segments, number, spatial):
 def _mean_colors(image, labels, number):
     """The image with each segment in its mean color."""
     means = maps.region_means(jnp.moveaxis(image, -1, 0), labels + 1, number)
-    return jnp.moveaxis(means[:, labels], 0, -1).astype(image.dtype)
+    return jnp.moveaxis(means[:, labels], 0, -1).astype(jnp.result_type(image))
