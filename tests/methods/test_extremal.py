@@ -244,6 +244,13 @@ def test_wrong_hyperparameters(scene, settings, message):
         saljax.extremal_perturbation(Partial(linear, weights), image, **{"target": 0} | settings)
 
 
+@pytest.mark.usefixtures("as_users_run")
+def test_scores_in_a_tuple_are_refused(scene):
+    weights, image = scene
+    with pytest.raises(ValueError, match=r"must return scores \(N, K\), a row an image; got tuple"):
+        saljax.extremal_perturbation(lambda images: (linear(weights, images),), image, 0)
+
+
 def test_an_infinite_score_of_another_class_does_not_matter(scene):
     weights, image = scene
     run = jax.jit(functools.partial(saljax.extremal_perturbation, num_steps=3, **SMALL))

@@ -147,6 +147,7 @@ def test_segments_of_each_image_in_a_batch(key):
         ({"segments": np.zeros((9, 8), int)}, r"`segments` .* \(9, 9\); got \(9, 8\)"),
         ({"segments": np.full((9, 9), -1)}, r"labels 0\.\..*; got -1"),
         ({"segments": np.full((9, 9), 4), "num_segments": 4}, r"labels 0\.\.3; got 4"),
+        ({"segments": np.zeros((9, 9))}, "labels, whole numbers; got float64"),
         ({"num_segments": 4}, "give them, or `grid`"),
         ({"alpha": -1.0}, "`alpha` must be at least 0"),
         ({"kernel_width": 0.0}, "`kernel_width`"),

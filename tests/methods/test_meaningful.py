@@ -365,8 +365,12 @@ def test_wrong_hyperparameters():
 
 
 @pytest.mark.usefixtures("as_users_run")
-def test_wrong_words():
+def test_words_and_types_that_are_wrong():
     score_fn, image = scorer((6, 6, 3)), picture((6, 6, 3))
+    with pytest.raises(ValueError, match="`jitter` must be a whole number; got 1.5"):
+        learn(score_fn, image, 1, key=KEY, jitter=1.5)
+    with pytest.raises(ValueError, match="`target` must be a class index; got float32"):
+        learn(score_fn, image, 1.5, key=KEY)
     with pytest.raises(ValueError, match="`game` must be one of deletion, preservation; got 'win'"):
         learn(score_fn, image, 1, key=KEY, game="win")
     with pytest.raises(ValueError, match="`init` must be one of circle, uniform, half.*'ring'"):

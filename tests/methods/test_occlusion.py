@@ -227,12 +227,13 @@ def test_discs_are_drawn_from_the_papers_distributions(key):
     [
         (saljax.occlusion, {}, r"`window` .* from 1 to the image's size, \(9, 9\); got 35"),
         (saljax.occlusion, {"window": 3, "stride": 0}, "`stride` .* got 0"),
-        (saljax.occlusion, {"window": (3, 3, 3)}, "one number an axis"),
+        (saljax.occlusion, {"window": 3, "stride": 2.0}, "`stride` must be a whole .* got 2.0"),
+        (saljax.occlusion, {"window": (3, 3, 3)}, "whole number of pixels, or one an axis"),
         (saljax.occlusion, {"window": 3, "stride": 4}, r"at most `window`, \(3, 3\).*got \(4, 4\)"),
         (saljax.occlusion, {"window": 3, "stride": 3, "aggregate": "max"}, "mean, sum; got 'max'"),
         (saljax.occlusion, {"window": 3, "stride": 3, "chunk_size": 0}, "`chunk_size`"),
         (saljax.blur_occlusion, {"diameter": 0.0}, "`diameter` must be greater than 0"),
-        (saljax.blur_occlusion, {"softness": -1.0}, "at least 0"),
+        (saljax.blur_occlusion, {"softness": -1.0}, "`softness` must be at least 0"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong(method, settings, message):

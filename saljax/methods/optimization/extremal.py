@@ -134,14 +134,14 @@ def extremal_perturbation(
         shown = jax.vmap(perturb.between, in_axes=(None, 0))(levels, masks)
         if flip:
             shown = jnp.where(number % 2 == 0, jnp.flip(shown, -2), shown)
-        answers = score_fn(shown).astype(jnp.float32)
+        answers = score_fn(shown)
         of_class = scores.of_class(answers, target)
         if not contrastive:
             return of_class
         if answers.shape[-1] < 2:
             raise ValueError("`contrastive` needs another class; `score_fn` has only one.")
         others = jnp.where(scores.pick(answers, target) == 0, answers, -jnp.inf)
-        return of_class - others.max(axis=-1)
+        return of_class - others.max(axis=-1).astype(jnp.float32)
 
     def loss(nodes, number):
         full, masks = masks_of(nodes)

@@ -123,8 +123,7 @@ def feature_inversion(
     def loss(weights, step):
         mask = mask_of(weights)
         shown = [perturb.blend(image, m, nothing) for m in (mask, 1 - mask)]
-        answers = score_fn(jnp.stack(shown)).astype(jnp.float32)
-        kept, left = scores.of_class(answers, target)
+        kept, left = scores.of_class(score_fn(jnp.stack(shown)), target)
         return background * left - kept + l1 * jnp.abs(weights).sum()
 
     def learn(loss, start, rate, steps):

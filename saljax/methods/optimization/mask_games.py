@@ -91,7 +91,7 @@ def _circle(score, spatial, cells, target, top, game, chunk_size):
 
 def _classes(whole, target, top):
     if top is None:
-        return jnp.asarray(target, jnp.int32)
+        return jnp.asarray(target)
     if top > whole.shape[-1]:
         raise ValueError(f"`top` must be at most the {whole.shape[-1]} classes; got {top}.")
     return jax.lax.top_k(whole, top)[1]

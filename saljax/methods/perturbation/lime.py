@@ -87,7 +87,7 @@ def lime(
 
     Raises:
         ValueError: `num_samples`, `grid`, `kernel_width` or `chunk_size` is not above 0, `alpha` is
-            negative, `segments` is not of the image's shape or has labels outside 0..R-1, or
+            negative, `segments` is not of the image's shape or has labels other than 0..R-1, or
             `num_segments` is missing or given without them.
 
     Source: Ribeiro, Singh, Guestrin, KDD 2016, and github.com/marcotcr/lime for images: ridge,
@@ -173,6 +173,8 @@ def _checked(segments, number, spatial):
         raise ValueError(
             f"`segments` must have the image's spatial shape, {spatial}; got {segments.shape}."
         )
+    if not jnp.issubdtype(segments.dtype, jnp.integer):
+        raise ValueError(f"`segments` must be labels, whole numbers; got {segments.dtype}.")
     if not isinstance(segments, Tracer):
         low, high = int(segments.min()), int(segments.max())
         number = high + 1 if number is None else number

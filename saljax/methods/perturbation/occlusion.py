@@ -5,6 +5,7 @@ S2 is the supplement of "Interpretable Explanations of Black Boxes by Meaningful
 """
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import get_args
 
 import jax.numpy as jnp
@@ -123,6 +124,7 @@ def blur_occlusion(
     is our reading.
     """
     checks.positive(diameter=diameter, blur=blur)
+    checks.not_negative(softness=softness)
     checks.one_of(get_args(Aggregate), aggregate=aggregate)
     spatial = image.shape[:-1]
 
@@ -143,10 +145,13 @@ def _sides(spatial: tuple[int, ...], **length: int | tuple[int, ...]) -> tuple[i
     """One length an axis, checked."""
     ((name, given),) = length.items()
     sides = tuple(given) if isinstance(given, Sequence) else (given,) * len(spatial)
-    fits = len(sides) == len(spatial) and all(map(lambda s, n: 1 <= s <= n, sides, spatial))
-    if not fits:
+
+    def fits(side, n):
+        return isinstance(side, Integral) and 1 <= side <= n
+
+    if len(sides) != len(spatial) or not all(map(fits, sides, spatial)):
         raise ValueError(
-            f"`{name}` must be a number of pixels, or one number an axis, from 1 to the image's "
-            f"size, {spatial}; got {given}."
+            f"`{name}` must be a whole number of pixels, or one an axis, from 1 to the image's "
+            f"size, {spatial}; got {given!r}."
         )
     return sides

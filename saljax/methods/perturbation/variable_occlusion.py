@@ -83,6 +83,7 @@ def variable_occlusion(
     """
     checks.count(num_masks=num_masks)
     checks.positive(blur=blur)
+    checks.not_negative(softness=softness)
     spatial = image.shape[:-1]
     scale = _scale(spatial)
 
