@@ -147,7 +147,7 @@ def _sides(spatial: tuple[int, ...], **length: int | tuple[int, ...]) -> tuple[i
     sides = tuple(given) if isinstance(given, Sequence) else (given,) * len(spatial)
 
     def fits(side, n):
-        return isinstance(side, Integral) and 1 <= side <= n
+        return isinstance(side, Integral) and 1 <= int(side) <= n
 
     if len(sides) != len(spatial) or not all(map(fits, sides, spatial)):
         raise ValueError(
