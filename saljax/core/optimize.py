@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from saljax.core import checks
 from saljax.core.convolutions import in_order
 from saljax.core.loops import while_loop
 
@@ -60,7 +61,11 @@ def minimize(
     Returns:
         Parameters and losses. Where a loss is NaN, as for a class that does not exist, the
         parameters are too, although its derivative may be a number.
+
+    Raises:
+        ValueError: `tolerance` is negative.
     """
+    checks.not_negative(tolerance=tolerance)
 
     def step(number, parameters, memory):
         value, gradient = in_order(jax.value_and_grad(loss))(parameters, number)

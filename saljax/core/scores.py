@@ -41,7 +41,9 @@ def of_class(
         raise ValueError(f"`target` must be a class index; got {target.dtype}.")
     target = target.astype(jnp.int32)
     target = jnp.where(target < 0, scores.shape[1], target)
-    return scores.at[:, target].get(mode="fill", fill_value=jnp.nan).astype(jnp.float32)
+    return (
+        jnp.asarray(scores).at[:, target].get(mode="fill", fill_value=jnp.nan).astype(jnp.float32)
+    )
 
 
 def pick(scores: Scores, target: Target) -> Scores:

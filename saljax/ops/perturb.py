@@ -52,15 +52,22 @@ def baseline_image(
     """The baseline as an image of the same shape and dtype.
 
     Raises:
-        ValueError: the image is of integers.
+        ValueError: the image is of integers, or the baseline does not broadcast to it.
     """
     image_ops.check(image)
-    values = jnp.asarray(
-        baseline(image) if callable(baseline) else baseline, jnp.result_type(image)
-    )
-    return jnp.broadcast_to(
-        values.reshape((1,) * (image.ndim - values.ndim) + values.shape), image.shape
-    )
+    given = baseline(image) if callable(baseline) else baseline
+    if isinstance(given, str):
+        raise ValueError(f"`baseline` must be numbers or a function of the image; got {given!r}.")
+    values = jnp.asarray(given, jnp.result_type(image))
+    own = (1,) * (image.ndim - values.ndim) + values.shape
+    if len(own) != image.ndim or any(
+        n not in (1, m) for n, m in zip(own, image.shape, strict=True)
+    ):
+        raise ValueError(
+            f"`baseline` must broadcast to the image, {image.shape}: a number, a color "
+            f"({image.shape[-1]},) or an image; got shape {values.shape}."
+        )
+    return jnp.broadcast_to(values.reshape(own), image.shape)
 
 
 def black(image: Image) -> Image:

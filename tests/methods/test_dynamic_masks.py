@@ -243,7 +243,11 @@ def test_wrong_settings_are_said_in_one_line(picture, as_users_run):
         (dict(sizes=5), "`sizes` must be a tuple .* got 5"),
         (dict(auxiliary=(28,)), r"`auxiliary\[0\]` must be a tuple .* got 28"),
         (dict(threshold=1.0), "`threshold` must be less than 1; got 1.0"),
-        (dict(sizes=(0,)), "`cells`"),
+        (dict(sizes=(0,)), "`sizes` must be greater than 0"),
+        (dict(auxiliary=((2.5,),)), r"`auxiliary\[0\]` must be a whole number; got 2.5"),
+        (dict(auxiliary=None), r"`auxiliary` must be a tuple of chains, \(\) for none; got None"),
+        (dict(threshold=np.float32(1.5)), "`threshold` must be less than 1; got 1.5"),
+        (dict(tolerance=-1.0), "`tolerance` must be at least 0"),
         (dict(num_steps=0), "`num_steps`"),
         (dict(parameters="tanh"), "`parameters` must be one of sigmoid, clip"),
     ]:

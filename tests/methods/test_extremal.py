@@ -226,6 +226,8 @@ def test_damped_momentum_is_pytorchs():
         ({"areas": ()}, "`areas` must be a tuple of at least one number"),
         ({"areas": 0.1}, r"`areas` must be a tuple .* such as \(0.1,\); got 0.1"),
         ({"areas": (0.1, 10.0)}, r"`areas` must be in \(0, 1\]; got 10.0"),
+        ({"areas": ("a",)}, "`areas` must be a number; got 'a'"),
+        ({"area_growth": -1.0}, "`area_growth` must be greater than 0"),
         ({"game": "play"}, "`game` must be one of preserve, delete, dual; got 'play'"),
         ({"perturbation": "noise"}, "`perturbation` must be one of blur, fade"),
         ({"num_levels": 1}, "`num_levels` must be at least 2; got 1"),

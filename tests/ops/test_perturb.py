@@ -40,6 +40,24 @@ def test_any_rank_and_number_of_channels(rank, channels):
 
 
 @pytest.mark.usefixtures("as_users_run")
+@pytest.mark.parametrize(
+    ("baseline", "message"),
+    [
+        (
+            np.zeros(5),
+            r"broadcast to the image, \(6, 7, 3\): .*\(3,\) or an image; got shape \(5,\)",
+        ),
+        (np.zeros((6, 7)), r"got shape \(6, 7\)"),
+        (lambda image: image[None], r"got shape \(1, 6, 7, 3\)"),
+        ("black", "numbers or a function of the image; got 'black'"),
+    ],
+)
+def test_a_baseline_that_does_not_fit_is_named(image, baseline, message):
+    with pytest.raises(ValueError, match=f"`baseline` must .*{message}"):
+        saljax.perturb(image, jnp.ones((6, 7)), baseline)
+
+
+@pytest.mark.usefixtures("as_users_run")
 def test_a_mask_of_another_shape_is_named(image):
     with pytest.raises(ValueError, match=r"\(6, 7\); got \(7, 6\)"):
         saljax.perturb(image, jnp.zeros((7, 6)))

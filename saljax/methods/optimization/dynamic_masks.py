@@ -6,6 +6,7 @@ hyperparameters.
 """
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Literal, NamedTuple
 
 import jax
@@ -93,14 +94,18 @@ def dynamic_masks(
     checks.one_of(("sigmoid", "clip"), parameters=parameters)
     if learning_rate is None:
         learning_rate = 0.1 if parameters == "sigmoid" else 0.05
-    checks.several(sizes=sizes, **{f"auxiliary[{i}]": chain for i, chain in enumerate(auxiliary)})
+    if not isinstance(auxiliary, tuple | list):
+        raise ValueError(f"`auxiliary` must be a tuple of chains, () for none; got {auxiliary!r}.")
+    lengths = {"sizes": sizes} | {f"auxiliary[{i}]": chain for i, chain in enumerate(auxiliary)}
+    checks.several(**lengths)
     checks.count(num_steps=num_steps)
     checks.positive(learning_rate=learning_rate)
     checks.not_negative(area_weight=area_weight, threshold=threshold)
-    if isinstance(threshold, int | float) and threshold >= 1:
+    if isinstance(threshold, Real) and float(threshold) >= 1:
         raise ValueError(f"`threshold` must be less than 1; got {threshold}.")
-    for cells in (*sizes, *(c for chain in auxiliary for c in chain)):
-        checks.count(cells=cells)
+    for name, chain in lengths.items():
+        for cells in chain:
+            checks.count(**{name: cells})
     spatial, nothing = image.shape[:-1], perturb.baseline_image(image, baseline)
     is_sigmoid = parameters == "sigmoid"
 

@@ -1,5 +1,6 @@
 """RISE: randomized input sampling for explanation."""
 
+from numbers import Real
 from typing import Literal, NamedTuple
 
 import jax
@@ -79,7 +80,7 @@ def rise(
     """
     checks.count(num_masks=num_masks, grid=grid, chunk_size=chunk_size)
     checks.positive(probability=probability)
-    if isinstance(probability, int | float) and probability > 1:
+    if isinstance(probability, Real) and float(probability) > 1:
         raise ValueError(f"`probability` must be at most 1; got {probability}.")
     checks.one_of(("expectation", "coverage"), divide_by=divide_by)
     spatial, by_coverage = image.shape[:-1], divide_by == "coverage"
