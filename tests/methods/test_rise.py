@@ -166,6 +166,7 @@ def test_memory_is_that_of_one_chunk_whatever_the_number_of_masks(key):
         ({"num_masks": 0}, "`num_masks` must be greater than 0; got 0"),
         ({"grid": 0}, "`grid`"),
         ({"probability": 0.0}, "`probability` must be greater than 0"),
+        ({"probability": 1.5}, "`probability` must be at most 1; got 1.5"),
         ({"probability": np.float32(1.5)}, "`probability` must be at most 1; got 1.5"),
         ({"divide_by": "area"}, "expectation, coverage; got 'area'"),
     ],

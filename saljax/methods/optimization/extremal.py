@@ -109,13 +109,13 @@ def extremal_perturbation(
     checks.one_of(get_args(Game), game=game)
     checks.one_of(get_args(Perturbation), perturbation=perturbation)
     checks.count(step=step, num_steps=num_steps, num_levels=num_levels)
-    checks.positive(sigma=sigma, max_blur=max_blur, learning_rate=learning_rate)
-    checks.positive(area_growth=area_growth)
+    checks.positive(sigma=sigma, max_blur=max_blur)
+    checks.positive(learning_rate=learning_rate, area_growth=area_growth)
     checks.not_negative(momentum=momentum, area_weight=area_weight, smoothing=smoothing)
     checks.several(areas=areas)
     for area in areas:
         checks.positive(areas=area)
-        if not area <= 1:
+        if area > 1:
             raise ValueError(f"`areas` must be in (0, 1]; got {area}.")
     if num_levels < 2:
         raise ValueError(f"`num_levels` must be at least 2; got {num_levels}.")

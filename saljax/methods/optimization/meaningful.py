@@ -121,7 +121,7 @@ def meaningful_perturbation(
     checks.count(num_steps=num_steps, top=top, mask_size=mask_size, chunk_size=chunk_size)
     checks.positive(learning_rate=learning_rate, beta=beta)
     checks.not_negative(l1=l1, tv=tv, mask_sigma=mask_sigma, jitter=jitter)
-    checks.count(jitter=jitter or None)
+    checks.count(jitter=jitter or None)  # 0 has none
     spatial = image.shape[:-1]
     cells = (mask_size,) * len(spatial)
     nothing = perturb.baseline_image(image, baseline)
