@@ -28,7 +28,7 @@ from torchvision_logits import import_torchvision
 
 import saljax
 from saljax.data.folders import prepare, read_image
-from saljax.models.layers import MEAN, STD
+from saljax.models.architectures.layers import MEAN, STD
 
 PHOTOS = Path(__file__).parents[2] / "shared" / "real" / "photos"
 STEPS = 50

@@ -27,7 +27,7 @@ from PIL import Image
 import saljax
 from saljax import metrics
 from saljax.data import birdlets
-from saljax.methods.table import LOGITS, METHODS
+from saljax.methods.table import METHODS
 from saljax.ops import perturb
 from saljax.report import grids
 
@@ -80,8 +80,13 @@ def configured(names):
     probabilities = saljax.scores.probabilities(logits)
     for name in names:
         for setting, keywords in SETTINGS.get(name, {"": {}}).items():
-            method = functools.partial(METHODS[name], **keywords)
-            yield name, setting, method, logits if name in LOGITS else probabilities
+            method = functools.partial(METHODS[name].function, **keywords)
+            yield (
+                name,
+                setting,
+                method,
+                logits if METHODS[name].explains == "logits" else probabilities,
+            )
 
 
 def timed(method, score_fn, images, labels):

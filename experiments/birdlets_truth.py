@@ -18,7 +18,7 @@ import numpy as np
 
 from saljax import models
 from saljax.data import birdlets
-from saljax.data.birdlets import SPECIES
+from saljax.data.generated.birdlets import SPECIES
 
 RESULT = Path(__file__).parent / "results" / "birdlets_truth.md"
 SEED = 2

@@ -25,7 +25,7 @@ from PIL import Image
 
 import saljax
 from saljax.data import birdlets, captions
-from saljax.data.captions import VOCABULARY
+from saljax.data.generated.captions import VOCABULARY
 from saljax.models.captions import caption_probabilities, describe, load, word_scores
 from saljax.report import grids
 

@@ -32,7 +32,7 @@ from torchvision_logits import import_torchvision
 
 import saljax
 from saljax.data.folders import prepare, read_image
-from saljax.models.layers import MEAN, STD
+from saljax.models.architectures.layers import MEAN, STD
 from saljax.ops import perturb
 from saljax.report import grids
 

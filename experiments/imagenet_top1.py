@@ -31,7 +31,7 @@ import numpy as np
 
 from saljax import models
 from saljax.data.folders import prepare, read_image
-from saljax.models import resnet
+from saljax.models.architectures import resnet
 
 ROOT = Path(__file__).parents[1]
 REAL = ROOT.parent / "shared" / "real"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from saljax.models import resnet
-from saljax.models.architectures import BUILD
+from saljax.models.architectures import resnet
+from saljax.models.architectures.layers import MEAN, STD
+from saljax.models.constructors import BUILD
 from saljax.models.from_torchvision import source_shapes
-from saljax.models.layers import MEAN, STD
 from saljax.models.tables import DROPPED
 
 NAMES = [name for name in BUILD if name != "mobilenet_v2_birds"]

@@ -26,11 +26,11 @@ import optax
 from flax import nnx
 
 from saljax.data import birdlets
-from saljax.models.architectures import abstract
-from saljax.models.birdlets import Birdlets
+from saljax.models.architectures.birdlets import Birdlets
+from saljax.models.constructors import abstract
 from saljax.models.weights import assign, parameters, write
 from saljax.ops import augment
-from saljax.runs import training
+from saljax.training import steps
 
 ASSET = Path(__file__).parent.parent / "saljax" / "assets" / "birdlets.safetensors"
 CLASSES = len(birdlets.SPECIES)
@@ -105,19 +105,19 @@ def main():
         0.0, args.learning_rate, per_epoch // 2, args.epochs * per_epoch
     )
     optimizer = optax.adamw(schedule, weight_decay=1e-3)
-    state = training.begin(parameters(Birdlets(rngs=nnx.Rngs(0))), {}, optimizer)
+    state = steps.begin(parameters(Birdlets(rngs=nnx.Rngs(0))), {}, optimizer)
     shuffle, key = np.random.default_rng(0), jax.random.key(0)
     for epoch in range(args.epochs):
         order, state = shuffle.permutation(len(images)), state._replace(loss=jnp.float32(0))
         for i in range(per_epoch):
             rows = order[i * args.batch_size : (i + 1) * args.batch_size]
             key, own = jax.random.split(key)
-            state = training.step(loss, optimizer, state, (images[rows], targets[rows]), own)
+            state = steps.step(loss, optimizer, state, (images[rows], targets[rows]), own)
             if epoch == 0 and i % 50 == 0:
                 mean = state.loss / (i + 1)
                 print(f"step {i}, mean loss {mean:.3f}, {time.time() - began:.0f} s", flush=True)
         score_fn = assign(abstract("birdlets"), state.weights)
-        got = training.hits(score_fn, held_out, labels, 250).mean()
+        got = steps.hits(score_fn, held_out, labels, 250).mean()
         print(
             f"epoch {epoch + 1}: loss {state.loss / per_epoch:.3f}, held-out accuracy {got:.4f}, "
             f"{time.time() - began:.0f} s",

@@ -28,7 +28,7 @@ from saljax import models
 from saljax.data import folders
 from saljax.data.labelled import Labelled, Pictures
 from saljax.models import weights
-from saljax.runs import framing, train_classifier, training
+from saljax.training import classifier, framing, steps
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 SCRATCH = Path(tempfile.gettempdir()) / "saljax-real"
@@ -83,7 +83,7 @@ def transfer(recipe):
         data = framing.framed(Labelled(*parts, CLASSES), about, None, print, lambda: None)
         with tempfile.TemporaryDirectory() as out:
             of_fold = []
-            train_classifier.train(
+            classifier.train(
                 data, "resnet18", recipe, Path(out), init=resnet18(), report=of_fold.append
             )
         epochs.append([(epoch.correct, epoch.held_out) for epoch in of_fold])
@@ -104,7 +104,7 @@ def shipped():
     pictures = photographs()
     for resize, crop in ((256, 224), (224, 224)):
         frames = [folders.prepare(pictures.read(i), resize, crop) for i in range(80)]
-        right = training.hits(logits, np.stack(frames), pictures.labels, 16)
+        right = steps.hits(logits, np.stack(frames), pictures.labels, 16)
         print(f"short side {resize}, center {crop}: {said(right)}")
 
 
@@ -133,9 +133,7 @@ def main():
     rate = args.learning_rate or {"head": 1e-2, "all": 1e-4}[args.what]
     began = time.process_time()
     transfer(
-        train_classifier.Recipe(
-            args.what, args.epochs, args.batch_size, rate, least_area=args.least_area
-        )
+        classifier.Recipe(args.what, args.epochs, args.batch_size, rate, least_area=args.least_area)
     )
     return print(f"{time.process_time() - began:.0f} s of CPU time")
 

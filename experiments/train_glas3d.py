@@ -21,10 +21,10 @@ import optax
 from flax import nnx
 
 from saljax.data import volumes
-from saljax.models.architectures import abstract
-from saljax.models.glas3d import Glas3D
+from saljax.models.architectures.glas3d import Glas3D
+from saljax.models.constructors import abstract
 from saljax.models.weights import assign, parameters, write
-from saljax.runs import training
+from saljax.training import steps
 
 ASSET = Path(__file__).parent.parent / "saljax" / "assets" / "glas3d.safetensors"
 
@@ -54,7 +54,7 @@ def main():
     began = time.time()
     per_epoch = len(images) // args.batch_size
     optimizer = optax.adam(optax.cosine_decay_schedule(args.learning_rate, args.epochs * per_epoch))
-    state = training.begin(parameters(Glas3D(rngs=nnx.Rngs(0))), {}, optimizer)
+    state = steps.begin(parameters(Glas3D(rngs=nnx.Rngs(0))), {}, optimizer)
     shuffle, key = np.random.default_rng(0), jax.random.key(0)
     for epoch in range(args.epochs):
         order, state = shuffle.permutation(len(images)), state._replace(loss=jnp.float32(0))
@@ -62,9 +62,9 @@ def main():
             rows = order[i * args.batch_size : (i + 1) * args.batch_size]
             key, own = jax.random.split(key)
             noise = own if epoch >= args.without_dropout else None
-            state = training.step(loss, optimizer, state, (images[rows], labels[rows]), noise)
+            state = steps.step(loss, optimizer, state, (images[rows], labels[rows]), noise)
         score_fn = assign(abstract("glas3d"), state.weights)
-        got = training.hits(score_fn, held_out, truth, 40).mean()
+        got = steps.hits(score_fn, held_out, truth, 40).mean()
         print(
             f"epoch {epoch + 1}: loss {state.loss / per_epoch:.3f}, held-out accuracy "
             f"{got:.4f}, {time.time() - began:.0f} s",

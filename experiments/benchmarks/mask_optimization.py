@@ -24,7 +24,7 @@ import numpy as np
 from flax import nnx
 
 import saljax
-from saljax.models.architectures import BUILD
+from saljax.models.constructors import BUILD
 from saljax.models.fold import fold_batch_norm
 
 

@@ -10,7 +10,8 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
 from saljax.core import scores
-from saljax.core.override import Operation, Rules, evaluate, operations, trace
+from saljax.core.override import Rules, evaluate
+from saljax.core.program import Operation, operations, trace
 from saljax.core.types import Image, ScoreFn, Scores, Target
 from saljax.ops import images as image_ops
 

@@ -4,6 +4,8 @@ import importlib
 
 
 def __getattr__(name: str):
-    if name in ("birdlets", "boxes", "captions", "folders", "volumes"):
+    if name in ("birdlets", "captions", "volumes"):
+        return importlib.import_module(f"{__name__}.generated.{name}")
+    if name in ("boxes", "folders"):
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,7 @@
-"""The methods the command line knows, by name."""
+"""The methods the command line knows, by name: one record a method."""
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
 
 from saljax.methods.cams.grad_cam import grad_cam
 from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus
@@ -25,65 +28,25 @@ from saljax.methods.perturbation.rglas import rglas
 from saljax.methods.perturbation.rise import rise
 from saljax.methods.perturbation.variable_occlusion import variable_occlusion
 
-METHODS = {
-    "glas": glas,
-    "rglas": rglas,
-    "occlusion": occlusion,
-    "blur_occlusion": blur_occlusion,
-    "variable_occlusion": variable_occlusion,
-    "rise": rise,
-    "lime": lime,
-    "gradient": gradient,
-    "input_x_gradient": input_x_gradient,
-    "smoothgrad": smoothgrad,
-    "integrated_gradients": integrated_gradients,
-    "grad_cam": grad_cam,
-    "grad_cam_plus_plus": grad_cam_plus_plus,
-    "guided_backprop": guided_backprop,
-    "deconvnet": deconvnet,
-    "excitation_backprop": excitation_backprop,
-    "contrastive_excitation_backprop": contrastive_excitation_backprop,
-    "lrp": lrp,
-    "meaningful_perturbation": meaningful_perturbation,
-    "meaningful_perturbation_at_layer": meaningful_perturbation_at_layer,
-    "extremal_perturbation": extremal_perturbation,
-    "dynamic_masks": dynamic_masks,
-    "hierarchical_dynamic_masks": hierarchical_dynamic_masks,
-    "feature_inversion": feature_inversion,
-}
 
-_INSIDE = frozenset(
-    {
-        "gradient", "input_x_gradient", "smoothgrad", "integrated_gradients",
-        "grad_cam", "grad_cam_plus_plus",
-        "guided_backprop", "deconvnet", "excitation_backprop", "contrastive_excitation_backprop",
-        "lrp",
-    }
-)  # fmt: skip
+class Known(NamedTuple):
+    """What is known of a method beside its signature and docstring.
 
-LOGITS = _INSIDE | {
-    "occlusion", "blur_occlusion", "variable_occlusion", "extremal_perturbation",
-}  # fmt: skip
-"""Methods that explain the classifier's logits, as their papers do; the others probabilities."""
+    Attributes:
+        function: the method.
+        paper: title, where it appeared and when.
+        explains: what of the classifier it is asked about, as its paper has it.
+        one_class: it answers one class at a time, since each class needs backward passes of its
+            own; the others answer several from the same passes.
+        at_layer: its map is that of a layer; the command line takes the one the model names.
+    """
 
-ONE_CLASS = _INSIDE | {
-    "meaningful_perturbation", "meaningful_perturbation_at_layer",
-    "dynamic_masks", "hierarchical_dynamic_masks", "extremal_perturbation", "feature_inversion",
-}  # fmt: skip
-"""Methods that answer one class at a time, since each class needs backward passes of its own; the
-others answer several from the same passes."""
+    function: Callable[..., Any]
+    paper: str
+    explains: Literal["logits", "probabilities"]
+    one_class: bool = False
+    at_layer: bool = False
 
-AT_A_LAYER = frozenset(
-    {
-        "grad_cam",
-        "grad_cam_plus_plus",
-        "excitation_backprop",
-        "contrastive_excitation_backprop",
-        "meaningful_perturbation_at_layer",
-        "feature_inversion",
-    }
-)
-"""Methods whose map is that of a layer; the command line takes the one the model names."""
 
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
 _DYNAMIC = "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks (2023)"
@@ -91,29 +54,101 @@ _GLAS = "Salient Explanation for Fine-grained Classification (submitted to ICLR 
 _INVERSION = "Towards Explanation of DNN-based Prediction with Guided Feature Inversion (KDD 2018)"
 _PERTURBATION = "Interpretable Explanations of Black Boxes by Meaningful Perturbation (ICCV 2017)"
 
-PAPERS = {
-    "glas": _GLAS,
-    "rglas": _GLAS,
-    "occlusion": "Visualizing and Understanding Convolutional Networks (ECCV 2014)",
-    "blur_occlusion": _PERTURBATION,
-    "variable_occlusion": _PERTURBATION,
-    "rise": "RISE: Randomized Input Sampling for Explanation of Black-box Models (BMVC 2018)",
-    "lime": '"Why Should I Trust You?" Explaining the Predictions of Any Classifier (KDD 2016)',
-    "gradient": "Deep Inside Convolutional Networks (ICLR workshop 2014)",
-    "input_x_gradient": "Not Just a Black Box (2016)",
-    "smoothgrad": "SmoothGrad: Removing Noise by Adding Noise (2017)",
-    "integrated_gradients": "Axiomatic Attribution for Deep Networks (ICML 2017)",
-    "grad_cam": "Grad-CAM: Visual Explanations from Deep Networks (ICCV 2017)",
-    "grad_cam_plus_plus": "Grad-CAM++: Improved Visual Explanations (WACV 2018)",
-    "guided_backprop": "Striving for Simplicity: The All Convolutional Net (ICLR workshop 2015)",
-    "deconvnet": "Visualizing and Understanding Convolutional Networks (ECCV 2014)",
-    "excitation_backprop": _EXCITATION,
-    "contrastive_excitation_backprop": _EXCITATION,
-    "lrp": "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
-    "meaningful_perturbation": _PERTURBATION,
-    "meaningful_perturbation_at_layer": _PERTURBATION,
-    "extremal_perturbation": "Understanding Deep Networks via Extremal Perturbations (ICCV 2019)",
-    "dynamic_masks": _DYNAMIC,
-    "hierarchical_dynamic_masks": _DYNAMIC,
-    "feature_inversion": _INVERSION,
+METHODS = {
+    "glas": Known(glas, _GLAS, "probabilities"),
+    "rglas": Known(rglas, _GLAS, "probabilities"),
+    "occlusion": Known(
+        occlusion, "Visualizing and Understanding Convolutional Networks (ECCV 2014)", "logits"
+    ),
+    "blur_occlusion": Known(blur_occlusion, _PERTURBATION, "logits"),
+    "variable_occlusion": Known(variable_occlusion, _PERTURBATION, "logits"),
+    "rise": Known(
+        rise,
+        "RISE: Randomized Input Sampling for Explanation of Black-box Models (BMVC 2018)",
+        "probabilities",
+    ),
+    "lime": Known(
+        lime,
+        '"Why Should I Trust You?" Explaining the Predictions of Any Classifier (KDD 2016)',
+        "probabilities",
+    ),
+    "gradient": Known(
+        gradient,
+        "Deep Inside Convolutional Networks (ICLR workshop 2014)",
+        "logits",
+        one_class=True,
+    ),
+    "input_x_gradient": Known(
+        input_x_gradient, "Not Just a Black Box (2016)", "logits", one_class=True
+    ),
+    "smoothgrad": Known(
+        smoothgrad, "SmoothGrad: Removing Noise by Adding Noise (2017)", "logits", one_class=True
+    ),
+    "integrated_gradients": Known(
+        integrated_gradients,
+        "Axiomatic Attribution for Deep Networks (ICML 2017)",
+        "logits",
+        one_class=True,
+    ),
+    "grad_cam": Known(
+        grad_cam,
+        "Grad-CAM: Visual Explanations from Deep Networks (ICCV 2017)",
+        "logits",
+        one_class=True,
+        at_layer=True,
+    ),
+    "grad_cam_plus_plus": Known(
+        grad_cam_plus_plus,
+        "Grad-CAM++: Improved Visual Explanations (WACV 2018)",
+        "logits",
+        one_class=True,
+        at_layer=True,
+    ),
+    "guided_backprop": Known(
+        guided_backprop,
+        "Striving for Simplicity: The All Convolutional Net (ICLR workshop 2015)",
+        "logits",
+        one_class=True,
+    ),
+    "deconvnet": Known(
+        deconvnet,
+        "Visualizing and Understanding Convolutional Networks (ECCV 2014)",
+        "logits",
+        one_class=True,
+    ),
+    "excitation_backprop": Known(
+        excitation_backprop, _EXCITATION, "logits", one_class=True, at_layer=True
+    ),
+    "contrastive_excitation_backprop": Known(
+        contrastive_excitation_backprop, _EXCITATION, "logits", one_class=True, at_layer=True
+    ),
+    "lrp": Known(
+        lrp,
+        "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
+        "logits",
+        one_class=True,
+    ),
+    "meaningful_perturbation": Known(
+        meaningful_perturbation, _PERTURBATION, "probabilities", one_class=True
+    ),
+    "meaningful_perturbation_at_layer": Known(
+        meaningful_perturbation_at_layer,
+        _PERTURBATION,
+        "probabilities",
+        one_class=True,
+        at_layer=True,
+    ),
+    "extremal_perturbation": Known(
+        extremal_perturbation,
+        "Understanding Deep Networks via Extremal Perturbations (ICCV 2019)",
+        "logits",
+        one_class=True,
+    ),
+    "dynamic_masks": Known(dynamic_masks, _DYNAMIC, "probabilities", one_class=True),
+    "hierarchical_dynamic_masks": Known(
+        hierarchical_dynamic_masks, _DYNAMIC, "probabilities", one_class=True
+    ),
+    "feature_inversion": Known(
+        feature_inversion, _INVERSION, "probabilities", one_class=True, at_layer=True
+    ),
 }

@@ -20,8 +20,8 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from saljax.core.taps import tag
-from saljax.data.captions import END, LONGEST, VOCABULARY, decode, encode
-from saljax.models.birdlets import Trunk
+from saljax.data.generated.captions import END, LONGEST, VOCABULARY, decode, encode
+from saljax.models.architectures.birdlets import Trunk
 from saljax.models.weights import assign, read
 
 SIDE = 96

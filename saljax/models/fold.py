@@ -35,7 +35,7 @@ def fold_batch_norm(model: Model) -> Model:
     """
     from flax import nnx
 
-    from saljax.models.layers import Conv, Identity
+    from saljax.models.architectures.layers import Conv, Identity
 
     folded: Any = nnx.clone(model)
     put: Any

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from saljax.models.architectures import abstract
+from saljax.models.constructors import abstract
 from saljax.models.tables import DROPPED, HEADS, TABLES
 from saljax.models.weights import Tensors, mismatch, shapes
 

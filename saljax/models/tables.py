@@ -7,7 +7,7 @@ A table goes from the image to the logits, so that its last row is the bias of t
 
 from typing import NamedTuple
 
-from saljax.models import googlenet, inception, mobilenet, resnet, squeezenet, vgg
+from saljax.models.architectures import googlenet, inception, mobilenet, resnet, squeezenet, vgg
 
 OIHW_TO_HWIO = (2, 3, 1, 0)
 OI_TO_IO = (1, 0)

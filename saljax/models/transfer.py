@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from saljax.models.architectures import BUILD, OWN, abstract
+from saljax.models.constructors import BUILD, OWN, abstract
 from saljax.models.from_torchvision import sizes_of
 from saljax.models.tables import HEADS
 from saljax.models.weights import Tensors, assign, parameters

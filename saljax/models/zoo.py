@@ -44,7 +44,7 @@ class ModelInfo:
 
 
 def _birdlets() -> ModelInfo:
-    from saljax.data.birdlets import SPECIES
+    from saljax.data.generated.birdlets import SPECIES
 
     text = "small network for the generated birds, whose evidence is known"
     return ModelInfo("birdlets", text, (96, 96, 3), 96, None, True, tuple(SPECIES), "block4")
@@ -184,7 +184,7 @@ def load(
 
 
 def _fill(name: str, path: str | os.PathLike) -> Any:
-    from saljax.models.architectures import BUILD, abstract
+    from saljax.models.constructors import BUILD, abstract
     from saljax.models.from_torchvision import convert, sizes_of
     from saljax.models.weights import assign, read
 

@@ -1,1 +1,1 @@
-"""The host loop: images, batches, devices, progress."""
+"""The host loop that explains: inputs, batches, devices, progress, files, records."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import docstring_parser
 
-from saljax.methods.table import AT_A_LAYER, METHODS
+from saljax.methods.table import METHODS
 
 REQUIRED = inspect.Parameter.empty
 SIMPLE = (bool, int, float, str)
@@ -91,9 +91,9 @@ def configure(name: str, given: Mapping[str, Any], layer: str) -> functools.part
         The method.
     """
     keywords = {keyword: value for keyword, value in given.items() if value is not None}
-    if name in AT_A_LAYER:
+    if METHODS[name].at_layer:
         keywords["layer"] = keywords.get("layer") or layer
-    return functools.partial(METHODS[name], **keywords)
+    return functools.partial(METHODS[name].function, **keywords)
 
 
 def named(name: str, known: Collection[str], what: str) -> str:
@@ -162,7 +162,8 @@ def _described(method: Callable, name: str) -> str:
     elsewhere = re.match(r"see `(\w+)`\W*", text)
     if not elsewhere:
         return text
-    neighbors = {**METHODS, **vars(sys.modules[method.__module__])}
+    known = {known.function.__name__: known.function for known in METHODS.values()}
+    neighbors = {**known, **vars(sys.modules[method.__module__])}
     return " ".join([_described(neighbors[elsewhere[1]], name), text[elsewhere.end() :]]).strip()
 
 

@@ -12,7 +12,7 @@ from flax import linen, nnx
 from jax.tree_util import Partial
 
 import saljax
-from saljax.core import override
+from saljax.core import program
 
 RNG = np.random.default_rng(0)
 WEIGHTS = {
@@ -219,7 +219,7 @@ def test_operations_tell_the_image_from_constants():
         y = x @ WEIGHTS["in"]
         return (y + 1) + y
 
-    found = override.operations(override.trace(fn, IMAGES), IMAGES)
+    found = program.operations(program.trace(fn, IMAGES), IMAGES)
     assert [(o.kind, o.dependent, o.shape) for o in found] == [
         ("dot_general", (True, False), (2, 5)),
         ("add", (True, False), (2, 5)),

@@ -111,7 +111,7 @@ def test_nothing_excited_sends_nothing(cnn):
 def test_resnet_50_conserves_through_its_skip_connections():
     from flax import nnx
 
-    from saljax.models.resnet import ARCHITECTURES, ResNet
+    from saljax.models.architectures.resnet import ARCHITECTURES, ResNet
 
     rng = np.random.default_rng(0)
 

@@ -450,7 +450,7 @@ def test_a_mask_of_nothing_shows_the_baseline_and_costs_all_its_cells():
 
 def test_the_table_of_layers_names_layers_of_the_sizes_that_are_printed():
     from saljax.core import taps
-    from saljax.models.architectures import abstract
+    from saljax.models.constructors import abstract
 
     sizes = {
         "alexnet": {"pool1": 27, "pool2": 13, "conv3": 13, "conv4": 13, "pool5": 6},

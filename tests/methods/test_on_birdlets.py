@@ -16,7 +16,7 @@ import pytest
 import saljax
 from saljax import metrics
 from saljax.data import birdlets
-from saljax.methods.table import LOGITS, METHODS
+from saljax.methods.table import METHODS
 from saljax.ops import perturb
 
 SEED = 77
@@ -97,7 +97,7 @@ def test_every_method_has_a_floor():
 def test_finds_the_part(name, birds):
     scores, images, labels, parts = birds
     floor, keywords = FLOORS[name]
-    method = functools.partial(METHODS[name], **keywords)
-    saliency = saljax.explain(method, scores[name in LOGITS], images, labels)
+    method = functools.partial(METHODS[name].function, **keywords)
+    saliency = saljax.explain(method, scores[METHODS[name].explains == "logits"], images, labels)
     found = float(_percent(saliency, parts).mean())
     assert found >= floor

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import saljax
-from saljax.core import override
+from saljax.core import override, program
 from saljax.data import captions as texts
 from saljax.methods.modified_backprop import rules
 from saljax.models import captions
@@ -183,7 +183,7 @@ def test_each_part_is_seen_on_its_own_bird(captioner, held_out):
 
 def test_every_operation_on_the_picture_has_a_rule(captioner, images):
     score_fn = captions.word_scores(captioner, "a red")
-    found = override.operations(override.trace(score_fn, images[:1]), images[:1])
+    found = program.operations(program.trace(score_fn, images[:1]), images[:1])
     kinds = {operation.kind for operation in found if not operation.kind.startswith("tap:")}
     assert kinds - set(override.LINEAR) == {"relu", "reduce_max", "reshape"}
 

@@ -12,10 +12,10 @@ from flax import nnx
 
 from saljax import models
 from saljax.data.folders import prepare, read_image
-from saljax.models import layers
-from saljax.models.architectures import BUILD, abstract
+from saljax.models.architectures import layers
+from saljax.models.architectures.resnet import ARCHITECTURES as RESNETS
+from saljax.models.constructors import BUILD, abstract
 from saljax.models.from_torchvision import convert, sizes_of, source_shapes
-from saljax.models.resnet import ARCHITECTURES as RESNETS
 from saljax.models.tables import TABLES
 from saljax.models.weights import assign, shapes
 

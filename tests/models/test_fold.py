@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from saljax.models import fold_batch_norm, layers
-from saljax.models.architectures import abstract
+from saljax.models import fold_batch_norm
+from saljax.models.architectures import layers
+from saljax.models.constructors import abstract
 from saljax.models.from_torchvision import convert
 from saljax.models.weights import assign, parameters
 

@@ -8,8 +8,8 @@ from flax import nnx
 
 from saljax import models
 from saljax.models import transfer
-from saljax.models.architectures import BUILD, OWN, abstract
-from saljax.models.layers import batch_norm
+from saljax.models.architectures.layers import batch_norm
+from saljax.models.constructors import BUILD, OWN, abstract
 from saljax.models.tables import HEADS, TABLES
 from saljax.models.weights import assign, parameters, shapes, write
 

@@ -13,7 +13,7 @@ import safetensors.numpy
 from flax import nnx
 
 from saljax.models import weights
-from saljax.models.architectures import abstract
+from saljax.models.constructors import abstract
 from saljax.models.from_torchvision import convert, source_shapes
 
 

@@ -2,7 +2,7 @@
 
 import jax
 
-from saljax.core import override, taps
+from saljax.core import program, taps
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
@@ -116,7 +116,7 @@ def _classifier(
     the shapes of all tags.
     """
     images = taps.alone(image)
-    found = override.operations(override.trace(score_fn, images), images)
+    found = program.operations(program.trace(score_fn, images), images)
     tagged, kinds = taps.shapes_of(found), [operation.kind for operation in found]
     if contrast_layer is not None:
         taps.shape_of(tagged, contrast_layer)

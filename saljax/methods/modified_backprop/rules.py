@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import scores, taps
-from saljax.core.override import LINEAR, Operation, Rule, Rules
+from saljax.core.override import LINEAR, Rule, Rules
+from saljax.core.program import Operation
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.ops import images
 

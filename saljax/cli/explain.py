@@ -1,0 +1,150 @@
+"""`saljax explain`: pictures in; maps, records and pictures of maps out."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import saljax
+from saljax.cli import options
+from saljax.cli.console import MISTAKE, fetching, mistakes, say
+
+MOST_ROWS = 20
+"""Most images, and most classes of an image, in one picture. Our choice."""
+
+
+@click.command(cls=options.OfMethod)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--method", default="glas", show_default=True, help="See `saljax methods`.")
+@click.option("--model", default="birdlets", show_default=True, help="See `saljax models`.")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Weights of the model: a file, or the name of published ones, fetched once.",
+)
+@click.option(
+    "--target",
+    "wanted",
+    multiple=True,
+    metavar="CLASS",
+    help="Class to explain: a name, an index, or top-K for the K most probable; may be repeated.  "
+    "[default: top-1, the predicted class]",
+)
+@options.out("out")
+@click.option(
+    "--sigmas",
+    type=options.Sigmas(),
+    help="Coarse to fine, such as 6,3,1.5: one map for each, all sigmas of the method set to it.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**31 - 1),
+    help="Of methods that draw at random.",
+)
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Images explained at a time; memory grows with it.  [default: number of devices]",
+)
+@click.pass_context
+def explain(
+    ctx: click.Context,
+    images: Sequence[Path],
+    method: str,
+    model: str,
+    weights: Path | None,
+    wanted: Sequence[str],
+    out: Path,
+    sigmas: tuple[float, ...] | None,
+    seed: int,
+    batch_size: int | None,
+    **hyperparameters: Any,
+) -> None:
+    """Explain what a classifier sees in IMAGES.
+
+    IMAGES are pictures, folders of pictures, or, for a model of volumes, .npy files. For each,
+    three files are written: NAME.png to look at, NAME.npy with the raw map, and NAME.json with
+    the prediction and how it was explained.
+    """
+    import jax
+
+    from saljax.data import folders
+    from saljax.methods.table import METHODS
+    from saljax.report import grids
+    from saljax.runs import classifier, inputs, records, store, targets
+    from saljax.runs.hyperparameters import coarse_to_fine, configure, in_effect
+    from saljax.runs.loop import explain_all
+    from saljax.runs.progress import progress
+
+    complaints = []
+
+    def complain(path: Path, problem: str) -> None:
+        complaints.append(path)
+        say(f"{path}: {problem}")
+
+    with mistakes():
+        plain = configure(method, hyperparameters, saljax.models.info(model).layer)
+        configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
+        store.check_writable(out)
+        about, weights, logits, labels = classifier.load(model, weights, fetching)
+        score_fn = saljax.scores.probabilities(logits)
+        choose = targets.chooser(wanted, labels)
+
+    paths = inputs.find(images, complain)
+    there = [path for path in out.glob("*") if folders.is_picture(path)] if out.is_dir() else []
+    inputs_there = [path for path in paths if path.resolve().parent == out.resolve()]
+    kept = inputs_there + [path for path in there if not store.is_figure(path)]
+    names = store.distinct_names(paths, {p.stem.casefold() for p in kept} | {"overview"})
+    named = dict(zip(names, paths, strict=True))
+    taken: dict[str, inputs.Input] = {}
+
+    def read_all() -> Iterator[tuple[str, np.ndarray]]:
+        for name, path in named.items():
+            try:
+                taken[name] = inputs.read(path, about.input_shape, about.resize, about.crop)
+            except folders.UnreadableImage as error:
+                complain(path, str(error))
+            else:
+                yield name, taken[name].image
+
+    detail, captions = f"{method}, {model}", [f"sigma {sigma:g}" for sigma in sigmas or ()]
+    overview = []
+    with mistakes(), progress("explaining", len(named)) as advance:
+        of_run = records.of_run(method, in_effect(plain, sigmas), model, weights, seed)
+        of_run["explains"] = METHODS[method].explains
+        for result in explain_all(
+            configured,
+            score_fn,
+            read_all(),
+            choose,
+            batch_size=batch_size or (1 if len(named) == 1 else jax.device_count()),
+            key=jax.random.key(seed),
+            explained=logits if METHODS[method].explains == "logits" else score_fn,
+            one_class=METHODS[method].one_class,
+        ):
+            advance()
+            path, image = named[result.name], taken.pop(result.name)
+            if result.problem:
+                complain(path, result.problem)
+                continue
+            titles = [
+                records.title(result.scores, int(target), labels) for target in result.targets
+            ]
+            rows = grids.rows(image.shown, result.saliency, titles, detail, captions)[:MOST_ROWS]
+            of_image = records.of_image(path, image.size, result, labels)
+            store.write_array(out / f"{result.name}.npy", records.squeezed(result.saliency))
+            store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
+            store.write_json(out / f"{result.name}.json", of_image | of_run)
+            click.echo(f"{path}: {', '.join(titles[:5])} -> {out / result.name}.png")
+            if len(overview) < MOST_ROWS:
+                overview += rows[:1]
+        if len(overview) > 1:
+            together = overview if sigmas else grids.sheet(overview)
+            store.write(out / "overview.png", grids.png(grids.grid(together)))
+            click.echo(f"{len(overview)} images together -> {out / 'overview.png'}")
+    ctx.exit(MISTAKE if complaints else 0)

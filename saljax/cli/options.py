@@ -1,0 +1,128 @@
+"""Options of the command line that are not written down but read from a method."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class OfMethod(click.Command):
+    """A command with --method: the hyperparameters of the method asked for are options too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Look for --method first: it decides which other options there are."""
+        from saljax.methods.table import METHODS
+        from saljax.runs.hyperparameters import named
+
+        try:
+            name = named(_peek(args, "--method") or "glas", METHODS, "method")
+        except ValueError as error:
+            raise click.UsageError(str(error)) from None
+        ctx.meta["method"] = name
+        ctx.meta["hyperparameters"] = _options(METHODS[name].function)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of all methods and those of this one."""
+        return [*super().get_params(ctx), *ctx.meta.get("hyperparameters", [])]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Two lists: what every method has, and what this one has."""
+        own = ctx.meta["hyperparameters"]
+        rest = [p for p in super().get_params(ctx) if isinstance(p, click.Option)]
+        for title, options in [("Options", rest), (f"Options of {ctx.meta['method']}", own)]:
+            records = [option.get_help_record(ctx) for option in options]
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record])
+
+
+class FromText(click.ParamType):
+    """What the text of a hyperparameter says, such as several numbers separated by commas."""
+
+    def __init__(self, hyperparameter: Any):
+        self.hyperparameter = hyperparameter
+        self.name = hyperparameter.kind.__name__ + (",..." if hyperparameter.several else "")
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """`"0.05,0.1"` -> (0.05, 0.1)."""
+        try:
+            return self.hyperparameter.parse(value) if isinstance(value, str) else value
+        except ValueError as error:
+            self.fail(f"{error}.")
+
+
+class Sigmas(click.ParamType):
+    """Widths above zero, separated by commas."""
+
+    name = "widths"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        """`"6,3,1.5"` -> (6.0, 3.0, 1.5)."""
+        try:
+            sigmas = tuple(float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a list of numbers such as 6,3,1.5.")
+        if not all(0 < sigma < float("inf") for sigma in sigmas):
+            self.fail(f"{value!r}: each must be greater than 0.")
+        return sigmas
+
+
+class InOrder(click.Group):
+    """Commands are listed in the order of this file."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The order of definition, not of the alphabet."""
+        return list(self.commands)
+
+
+def out(default: str) -> Callable:
+    """The option --out."""
+    path = click.Path(path_type=Path)
+    return click.option(
+        "--out",
+        default=default,
+        show_default=True,
+        metavar="DIR",
+        type=path,
+        help="Where to write.",
+    )
+
+
+def _peek(args: Sequence[str], option: str) -> str | None:
+    """The value of an option before the command line is parsed; the last one counts."""
+    found = None
+    for arg, following in zip(args, [*args[1:], ""], strict=False):
+        if arg == option:
+            found = following
+        elif arg.startswith(f"{option}="):
+            found = arg.partition("=")[2]
+    return found
+
+
+def _options(method: Callable) -> list[click.Option]:
+    """A method's hyperparameters as options."""
+    from saljax.runs.hyperparameters import REQUIRED, SIMPLE, hyperparameters, recorded
+
+    options = []
+    for h in hyperparameters(method):
+        flag = "--" + h.name.replace("_", "-")
+        required = h.default is REQUIRED
+        is_text = h.default is None or isinstance(h.default, (*SIMPLE, tuple))
+        options.append(
+            click.Option(
+                [f"{flag}/--no-{flag[2:]}" if h.kind is bool else flag, h.name],
+                type=_type(h),
+                default=h.default if is_text else None,  # click would call a function
+                required=required,
+                show_default=True if is_text or required else recorded(h.default),
+                help=h.description,
+            )
+        )
+    return options
+
+
+def _type(h: Any) -> Any:
+    if h.several:
+        return FromText(h)
+    return click.Choice(h.choices) if h.choices else h.kind

@@ -1,0 +1,204 @@
+"""Read a traced function: the one way saljax looks inside.
+
+A traced function is a list of operations. Reading it again, operation by operation, shows every
+ReLU and every skip connection whatever framework wrote them. No other file knows jaxprs.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+LOOPS = {"scan", "while", "cond", "shard_map"}
+_IMAGE, _ZERO, _OTHER = "image", "zero", "other"
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """One operation on values that depend on the image; calling it with its inputs computes it.
+
+    Attributes:
+        kind: the name of JAX's primitive, or "relu" for max(x, 0) however it was written (its one
+            input is x), "min" for min(x, c) as in a ReLU6, "maximum" and "minimum" for all others,
+            "product" and "quotient" where more than one factor depends on the image (a gate,
+            attention), "select" for a fixed choice, "tap:<name>" for a tag.
+        dependent: for each input, whether it depends on the image.
+        shape: of the (first) output.
+        settings: what JAX's primitive is set to, such as the strides of a convolution.
+    """
+
+    kind: str
+    dependent: tuple[bool, ...]
+    shape: tuple[int, ...]
+    compute: Callable = dataclasses.field(repr=False)
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
+
+    def __call__(self, *inputs):
+        """Compute the operation, for these or for other inputs, such as clipped weights."""
+        return self.compute(*inputs)
+
+
+Visit = Callable[[Operation, list[Any]], Any]
+"""visit(operation, inputs) -> outputs: what is done with an operation on the image."""
+
+
+class Program(NamedTuple):
+    """A traced function."""
+
+    closed: Any
+    structure: Any
+
+
+def trace(fn: Callable, *args: Any) -> Program:
+    """Trace `fn`; arrays it closes over, tracers of an outer jit too, stay inputs."""
+    # The lambda is new, so that no cache remembers weights that were changed in place. Tags are
+    # jits, which `jax.disable_jit` would take away.
+    with jax.disable_jit(False):
+        closed, shapes = jax.make_jaxpr(lambda *a: fn(*a), return_shape=True)(*args)
+    return Program(closed, jax.tree.structure(shapes))
+
+
+def opened(fn: Callable, *args: Any) -> tuple[list[Any], Callable]:
+    """Arrays that `fn` closes over, and the same function of these and its arguments."""
+    program = trace(lambda together: fn(*together), args)
+
+    def of_all(given, *args):
+        closed = program.closed.replace(consts=given)
+        outputs = read(Program(closed, program.structure), (args,), _apply, enter_all=False)
+        return jax.tree.unflatten(program.structure, outputs)
+
+    return program.closed.consts, of_all
+
+
+def operations(program: Program, *args: Any) -> list[Operation]:
+    """All operations that depend on the first argument, in order, without computing anything."""
+    found = []
+
+    def record(operation, inputs):
+        found.append(operation)
+        return operation(*inputs)
+
+    jax.eval_shape(lambda *a: read(program, a, record, enter_all=True), *args)
+    return found
+
+
+def _apply(operation, inputs):
+    return operation(*inputs)
+
+
+def read(program: Program, args: Sequence[Any], visit: Visit, *, enter_all: bool) -> list[Any]:
+    """Evaluate a traced function, visiting each operation on values that depend on the image.
+
+    Args:
+        program: of `trace`.
+        args: its arguments; the first is the image.
+        visit: called for each such operation in the place of its computation.
+        enter_all: enter all calls (jit, remat, custom derivatives); otherwise only those with a tag
+            inside.
+
+    Returns:
+        The outputs, flat.
+    """
+    leaves = jax.tree.leaves(args)
+    images = len(jax.tree.leaves(args[0]))
+    marks = [_IMAGE] * images + [_OTHER] * (len(leaves) - images)
+    return list(_read(program.closed, leaves, marks, visit, enter_all)[0])
+
+
+def _read(closed, inputs, marks, visit, enter_all):
+    """Values and marks of the outputs; a mark tells what depends on the image and what is 0."""
+    jaxpr = getattr(closed, "jaxpr", closed)
+    known = dict(zip(jaxpr.invars, zip(inputs, marks, strict=True), strict=True))
+    consts = getattr(closed, "consts", ())
+    known |= {var: (value, _OTHER) for var, value in zip(jaxpr.constvars, consts, strict=True)}
+
+    def value_of(atom):
+        if _is_literal(atom):
+            return atom.val, _ZERO if np.ndim(atom.val) == 0 and atom.val == 0 else _OTHER
+        return known[atom]
+
+    for eqn in jaxpr.eqns:
+        atoms = [value_of(atom) for atom in eqn.invars]
+        inputs, marks = [value for value, _ in atoms], [mark for _, mark in atoms]
+        called = _called(eqn)
+        operation = _operation(eqn, marks)
+        if _IMAGE not in marks:
+            stays = eqn.primitive.name in ("broadcast_in_dim", "convert_element_type")
+            outputs, mark = operation(*inputs), _ZERO if stays and marks[0] == _ZERO else _OTHER
+        elif called is not None and not _is_tap(eqn) and (enter_all or _has_tap(called)):
+            inside = _read(called, inputs, marks, visit, enter_all)
+            known |= zip(eqn.outvars, zip(*inside, strict=True), strict=True)
+            continue
+        else:
+            if operation.kind == "relu":
+                inputs = [x for x, mark in atoms if mark == _IMAGE]
+            # No derivative goes through integers and truth values, so they need no rule.
+            smooth = any(jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in eqn.outvars)
+            outputs = visit(operation, inputs) if smooth else operation(*inputs)
+            mark = _IMAGE
+        outputs = [outputs] if len(eqn.outvars) == 1 else outputs
+        known |= {var: (x, mark) for var, x in zip(eqn.outvars, outputs, strict=True)}
+    return tuple(zip(*map(value_of, jaxpr.outvars), strict=True))
+
+
+def _operation(eqn, marks):
+    def compute(*inputs):
+        outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
+        many = eqn.primitive.multiple_results
+        return outputs[0] if many and len(eqn.outvars) == 1 else outputs
+
+    dependent = tuple(mark == _IMAGE for mark in marks)
+    shape = eqn.outvars[0].aval.shape if eqn.outvars else ()
+    kind = _kind(eqn, marks, dependent)
+    if kind == "relu":
+        return Operation(kind, (True,), shape, jax.nn.relu, eqn.params)
+    return Operation(kind, dependent, shape, compute, eqn.params)
+
+
+def _kind(eqn, marks, dependent):
+    name = eqn.primitive.name
+    if _is_tap(eqn):
+        return eqn.params["name"]
+    one = sum(dependent) == 1
+    if name == "max":
+        lowest = any(_is_literal(a) and np.all(np.isneginf(a.val)) for a in eqn.invars)
+        return "relu" if one and _ZERO in marks else "max" if one and lowest else "maximum"
+    if name == "min":
+        return "min" if one and _ZERO not in marks else "minimum"
+    if name == "select_n" and not dependent[0]:
+        return "select"
+    if name in ("mul", "dot_general", "conv_general_dilated") and sum(dependent) == 2:
+        return "product"
+    return "quotient" if name == "div" and dependent[1] else name
+
+
+def _is_literal(atom):
+    # By structure, like calls: jax.extend.core, which has the class, imports all of Pallas.
+    return hasattr(atom, "val")
+
+
+def _is_tap(eqn):
+    return str(eqn.params.get("name", "")).startswith("tap:")
+
+
+def _has_tap(closed):
+    inner = [(eqn, _called(eqn)) for eqn in getattr(closed, "jaxpr", closed).eqns]
+    return any(_is_tap(eqn) or (c is not None and _has_tap(c)) for eqn, c in inner)
+
+
+def _called(eqn):
+    """The function that a call runs on the call's own inputs; None where it is no call.
+
+    Found by structure, since the names of calls drift: one inner function, same inputs.
+    """
+    inner = [value for value in eqn.params.values() if hasattr(value, "eqns")]
+    if len(inner) != 1 or eqn.primitive.name in LOOPS:
+        return None
+    takes = getattr(inner[0], "jaxpr", inner[0]).invars
+    same = [(v.aval.shape, v.aval.dtype) for v in takes] == [
+        (v.aval.shape, v.aval.dtype) for v in eqn.invars
+    ]
+    return inner[0] if same else None

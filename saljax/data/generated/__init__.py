@@ -1,0 +1,1 @@
+"""Data whose evidence is known, since it was drawn with it."""

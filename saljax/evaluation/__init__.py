@@ -1,0 +1,1 @@
+"""Methods judged by metrics on many images: cases, rows, measures, tables."""

@@ -1,0 +1,131 @@
+"""What a table compares, from the words of a command line."""
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from saljax.evaluation.references import REFERENCES
+from saljax.methods.table import METHODS
+from saljax.runs.hyperparameters import REQUIRED, configure, hyperparameters, in_effect, named
+
+KNOWN = {name: known.function for name, known in METHODS.items()} | REFERENCES
+
+
+class Row(NamedTuple):
+    """A configured method under a name of its own.
+
+    Attributes:
+        name: in the table, and of its folder.
+        kind: the name of the method.
+        method: with its hyperparameters.
+    """
+
+    name: str
+    kind: str
+    method: functools.partial
+
+    @property
+    def is_reference(self) -> bool:
+        """It does not look at the classifier."""
+        return self.kind in REFERENCES
+
+    @property
+    def explains(self) -> str:
+        """What of the classifier the method is given."""
+        return METHODS[self.kind].explains if self.kind in METHODS else "probabilities"
+
+    def record(self) -> dict[str, Any]:
+        """What the table says of it."""
+        own = {"method": self.kind, "hyperparameters": in_effect(self.method)}
+        return own if self.is_reference else own | {"explains": self.explains}
+
+    @property
+    def is_random(self) -> bool:
+        """Its map depends on the seed."""
+        return "key" in inspect.signature(self.method.func).parameters
+
+
+Settings = Mapping[str, Mapping[str, str]]
+"""Of each row or metric: keyword -> what it is set to, as text."""
+
+
+def rows(methods: str, settings: Settings, layer: str, references: bool) -> list[Row]:
+    """Methods to compare.
+
+    Args:
+        methods: names separated by commas; `fine=glas` is `glas` under the name `fine`.
+        settings: what was set in each of them.
+        layer: that the classifier names.
+        references: add `center` and `random`.
+
+    Returns:
+        Rows in order.
+
+    Raises:
+        ValueError: a name or a setting that is not known, or a name twice; near ones are named.
+    """
+    found: dict[str, Row] = {}
+    for part in methods.split(","):
+        name, _, kind = (text.strip() for text in part.partition("="))
+        kind = named(kind or name, KNOWN, "method")
+        if not re.fullmatch(r"\w[\w.+-]*", name):
+            raise ValueError(f"--methods: {name!r} is no name; letters, digits and _ . + - are")
+        if name in found:
+            raise ValueError(
+                f"--methods: {name!r} is there twice; give one another name: {name}-2={kind}"
+            )
+        found[name] = _row(name, kind, settings.get(name, {}), layer)
+    for name in REFERENCES if references else ():
+        if name not in found and all(row.kind != name for row in found.values()):
+            found[name] = _row(name, name, {}, layer)
+    return list(found.values())
+
+
+def settings(texts: Sequence[str]) -> Settings:
+    """`["rise.num_masks=500"]` -> `{"rise": {"num_masks": "500"}}`; ValueError for other forms."""
+    found: dict[str, dict[str, str]] = {}
+    for text in texts:
+        left, equals, value = text.partition("=")
+        name, dot, keyword = left.strip().rpartition(".")
+        if not (equals and dot and name and keyword):
+            raise ValueError(f"--set {text}: expected NAME.KEYWORD=VALUE, as in glas.grid=10")
+        found.setdefault(name, {})[keyword.replace("-", "_")] = value
+    return found
+
+
+def keywords(function: Callable, texts: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Values of keywords from text.
+
+    Args:
+        function: whose keywords they are.
+        texts: keyword -> text.
+        name: what people call the function here.
+
+    Returns:
+        Keyword -> value.
+
+    Raises:
+        ValueError: no such keyword, or it does not take this value.
+    """
+    known = {h.name: h for h in hyperparameters(function)}
+    values = {}
+    for keyword, text in texts.items():
+        try:
+            values[keyword] = known[named(keyword, known, "option")].parse(text)
+        except ValueError as error:
+            raise ValueError(f"--set {name}.{keyword}={text}: {error}") from None
+    return values
+
+
+def _row(name: str, kind: str, texts: Mapping[str, str], layer: str) -> Row:
+    function = KNOWN[kind]
+    given = keywords(function, texts, name)
+    if kind in REFERENCES:
+        return Row(name, kind, functools.partial(function, **given))
+    method = configure(kind, given, layer)
+    for h in hyperparameters(function):
+        if h.default is REQUIRED and h.name not in method.keywords:
+            raise ValueError(f"{name}: `{h.name}` must be given: --set {name}.{h.name}=VALUE")
+    return Row(name, kind, method)

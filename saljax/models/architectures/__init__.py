@@ -1,0 +1,1 @@
+"""The classifiers themselves, one file an architecture, and the layers they share."""

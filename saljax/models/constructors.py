@@ -1,0 +1,48 @@
+"""The classifiers, and each as shapes alone."""
+
+import functools
+from collections.abc import Callable
+from functools import partial
+
+from flax import nnx
+
+from saljax.models.architectures import resnet, squeezenet, vgg
+from saljax.models.architectures.alexnet import AlexNet
+from saljax.models.architectures.birdlets import Birdlets
+from saljax.models.architectures.glas3d import Glas3D
+from saljax.models.architectures.googlenet import GoogLeNet
+from saljax.models.architectures.inception import InceptionV3
+from saljax.models.architectures.mobilenet import MobileNetV2
+
+BUILD: dict[str, Callable[..., nnx.Module]] = {
+    **{name: partial(resnet.ResNet, kind) for name, kind in resnet.ARCHITECTURES.items()},
+    "alexnet": AlexNet,
+    **{name: partial(vgg.VGG, stages) for name, stages in vgg.STAGES.items()},
+    **{
+        name: partial(squeezenet.SqueezeNet, kind)
+        for name, kind in squeezenet.ARCHITECTURES.items()
+    },
+    "googlenet": GoogLeNet,
+    "inception_v3": InceptionV3,
+    "mobilenet_v2": MobileNetV2,
+    "mobilenet_v2_birds": partial(MobileNetV2, num_classes=965, tensorflow=True),
+}
+"""Name -> constructor; all take `num_classes` and `rngs`, AlexNet and VGG `hidden` as well."""
+
+OWN: dict[str, Callable[..., nnx.Module]] = {"birdlets": Birdlets, "glas3d": Glas3D}
+"""Those that have no weights but ours; they take `num_classes` and `rngs`."""
+
+
+@functools.cache
+def abstract(name: str, **sizes: int) -> nnx.Module:
+    """Return a classifier of shapes alone: nothing random is drawn for weights from a file.
+
+    Args:
+        name: a key of `BUILD` or of `OWN`.
+        **sizes: `num_classes`, `hidden`, as its constructor takes them.
+
+    Returns:
+        The model, with `jax.ShapeDtypeStruct` for every parameter. One object is given to all who
+        ask, since tracing a hundred layers takes a second: leave it as it is.
+    """
+    return nnx.eval_shape(lambda: (BUILD | OWN)[name](rngs=nnx.Rngs(0), **sizes))

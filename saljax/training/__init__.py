@@ -1,0 +1,1 @@
+"""Loops that learn: steps, checkpoints, what is learned from."""

@@ -1,0 +1,440 @@
+"""The command `saljax`: what it writes, and what it says about bad input."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+from jax.tree_util import Partial
+from PIL import Image
+
+import saljax
+from saljax import cli, models
+from saljax.cli import console
+
+SIZE = 16
+QUICK = ["--grid", "3", "--model", "tiny"]
+LABELS = ("red", "green", "blue", "gray heron")
+
+
+def color_logits(weights, images):
+    """Logit 0 likes red in the left half, 1 green, 2 blue; nothing likes class 3."""
+    colors = jnp.concatenate([images.mean((1, 2)), jnp.zeros((len(images), 1))], axis=1)
+    return 8 * colors @ weights
+
+
+@pytest.fixture(autouse=True)
+def tiny_zoo(monkeypatch):
+    """One small linear classifier of 16 x 16 pictures, and one of volumes."""
+    from saljax.models import zoo
+
+    about = zoo.ModelInfo("tiny", "a tiny one", (SIZE, SIZE, 3), SIZE, SIZE, True, LABELS, "none")
+    volume = zoo.ModelInfo("cube", "of cubes", (4, 5, 6, 1), None, None, True, LABELS[:2], "none")
+    heavy = zoo.ModelInfo("heavy", "no weights", (SIZE, SIZE, 3), SIZE, SIZE, False, LABELS, "none")
+    known = {m.name: m for m in (about, volume, heavy)}
+
+    def info(name):
+        if name not in known:
+            raise ValueError(f"no model is called {name!r}; did you mean tiny?")
+        return known[name]
+
+    def load(name, weights=None):
+        if name == "cube":
+            return Partial(lambda x: jnp.stack([x.mean((1, 2, 3, 4)), x.max((1, 2, 3, 4))], 1))
+        if weights is not None:
+            return Partial(color_logits, jnp.asarray(safetensors.numpy.load_file(weights)["w"]))
+        return Partial(color_logits, jnp.eye(4))
+
+    monkeypatch.setattr(models, "info", info)
+    monkeypatch.setattr(models, "load", load)
+    monkeypatch.setattr(models, "names", lambda: tuple(known))
+    monkeypatch.setattr(models, "weights_file", lambda name, weights, progress: weights)
+
+
+def save(path, color=(1.0, 0.0, 0.0), size=(20, 24), **options):
+    """A picture of one color with a dark right half."""
+    pixels = np.zeros((*size, 3))
+    pixels[:, : size[1] // 2 + 1] = color
+    Image.fromarray((255 * pixels).astype(np.uint8)).save(path, **options)
+    return str(path)
+
+
+def files(folder: Path):
+    return sorted(p.name for p in folder.rglob("*")) if folder.exists() else []
+
+
+def lines(text):
+    return text.splitlines()
+
+
+def refused(capsys, arguments, *words):
+    """Exit code 2, one line on stderr that says each of the words, nothing on stdout."""
+    assert cli.main(arguments) == 2
+    said = capsys.readouterr()
+    assert len(lines(said.err)) == 1, said.err
+    assert said.err.startswith("saljax: ")
+    for word in words:
+        assert word in said.err
+    assert said.out == ""
+
+
+def test_explain_writes_three_files(tmp_path, capsys):
+    out = tmp_path / "out"
+    code = cli.main(["explain", save(tmp_path / "a.png"), "--out", str(out), *QUICK])
+    assert code == 0
+    assert files(out) == ["a.json", "a.npy", "a.png"]
+    record = json.loads((out / "a.json").read_text())
+    assert record["prediction"][0]["class"] == "red"
+    assert record["targets"] == record["prediction"][:1]
+    assert record["method"] == "glas" and record["model"] == "tiny" and record["seed"] == 0
+    assert record["hyperparameters"]["grid"] == 3
+    assert record["hyperparameters"]["sigma_light"] == 5.0
+    assert record["size"] == [20, 24]
+    assert record["axes"] == ["y", "x"]
+    assert record["versions"]["saljax"] == saljax.__version__
+    saliency = np.load(out / "a.npy")
+    assert saliency.shape == (SIZE, SIZE)
+    assert saliency.dtype == np.float32
+    assert saliency[:, : SIZE // 2].sum() > saliency[:, SIZE // 2 :].sum()
+    with Image.open(out / "a.png") as picture:
+        assert picture.size[0] > 500
+    said = capsys.readouterr()
+    assert "red" in said.out and said.err == ""
+
+
+def test_the_map_written_is_the_map_of_the_library(tmp_path):
+    """The command adds nothing: same numbers as `saljax.glas` on the prepared picture."""
+    from saljax.data import folders
+
+    source = save(tmp_path / "a.png", size=(SIZE, SIZE))
+    out = tmp_path / "out"
+    options = ["--target", "green", "--sigma-light", "2.5", "--out", str(out)]
+    assert cli.main(["explain", source, *QUICK, *options]) == 0
+    score_fn = saljax.scores.probabilities(Partial(color_logits, jnp.eye(4)))
+    image = jnp.asarray(folders.read_image(source))
+    expected = saljax.glas(score_fn, image, 1, grid=3, sigma_light=2.5)
+    np.testing.assert_allclose(np.load(out / "a.npy"), expected, rtol=1e-4)
+
+
+def test_several_targets_and_sigmas_are_axes_of_the_map(tmp_path):
+    out = tmp_path / "out"
+    more = ["--target", "top-2", "--target", "Gray Heron", "--sigmas", "6,3", "--out", str(out)]
+    assert cli.main(["explain", save(tmp_path / "a.png"), *QUICK, *more]) == 0
+    record = json.loads((out / "a.json").read_text())
+    assert record["axes"] == ["sigma", "target", "y", "x"]
+    assert [t["index"] for t in record["targets"]][2] == 3
+    assert record["hyperparameters"]["sigma_shadow"] == [6.0, 3.0]
+    maps = np.load(out / "a.npy")
+    assert maps.shape == (2, 3, SIZE, SIZE)
+    assert maps[0, 0].std() / maps[0, 0].mean() < maps[1, 0].std() / maps[1, 0].mean()
+
+
+def test_methods_that_look_inside_explain_logits_one_class_at_a_time(tmp_path):
+    """Of a linear classifier the gradient of the logit is the same everywhere, of any picture."""
+    source = save(tmp_path / "a.png")
+    for method, same in [("gradient", True), ("glas", False)]:
+        out = tmp_path / method
+        options = ["--method", method, "--model", "tiny", "--target", "top-2", "--out", str(out)]
+        assert cli.main(["explain", source, *options]) == 0
+        record = json.loads((out / "a.json").read_text())
+        assert record["explains"] == ("logits" if same else "probabilities")
+        assert record["axes"] == ["target", "y", "x"]
+        assert record["prediction"][0]["class"] == "red"
+        assert record["prediction"][0]["probability"] < 1
+        maps = np.load(out / "a.npy")
+        assert maps.shape == (2, SIZE, SIZE)
+        assert np.allclose(maps, 8 / SIZE**2, rtol=1e-5) == same
+
+
+def test_a_layers_own_size_and_what_a_classifier_does_not_have(tmp_path, capsys, monkeypatch):
+    def tagged(images):
+        x = jnp.maximum(saljax.tag(images[:, ::4, ::4], "small") - 0.2, 0)
+        return jnp.concatenate([x.mean((1, 2)), jnp.zeros((len(images), 1))], axis=1)
+
+    source, out = save(tmp_path / "a.png"), tmp_path / "out"
+    explain = ["explain", source, "--model", "tiny", "--out", str(out), "--method"]
+    refused(capsys, [*explain, "guided_backprop"], "relu", "matched nothing")
+    refused(capsys, [*explain, "grad_cam"], "got 'none'", "saljax.tag")  # the layer of "tiny"
+    monkeypatch.setattr(models, "load", lambda name, weights=None: Partial(tagged))
+    refused(capsys, [*explain, "grad_cam", "--layer", "large"], "large", "small")
+    assert cli.main([*explain, "grad_cam", "--layer", "small", "--no-resize"]) == 0
+    assert np.load(out / "a.npy").shape == (4, 4)
+    record = json.loads((out / "a.json").read_text())
+    assert record["hyperparameters"] == {"layer": "small", "to_spatial": None, "resize": False}
+
+
+def test_every_kind_of_picture_simply_works(tmp_path, capsys):
+    rgb = Image.new("RGB", (30, 20), (200, 40, 40))
+    deep = Image.fromarray(np.full((20, 30), 40000, np.uint16))
+    pictures = {
+        "cmyk.jpg": rgb.convert("CMYK"),
+        "gray.png": rgb.convert("L"),
+        "deep.png": deep,
+        "clear.png": rgb.convert("RGBA"),
+        "palette.gif": rgb.convert("P"),
+        "one.png": Image.new("RGB", (1, 1), "red"),
+        "long.png": Image.new("RGB", (3000, 2), "red"),
+    }
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, picture in pictures.items():
+        picture.save(folder / name)
+    (folder / "notes.txt").write_text("not a picture, and not asked for")
+    out = tmp_path / "out"
+    assert cli.main(["explain", str(folder), "--out", str(out), *QUICK]) == 0
+    assert {name.split(".")[0] for name in pictures} | {"overview"} == {
+        name.split(".")[0] for name in files(out)
+    }
+    assert capsys.readouterr().err == ""
+
+
+def test_names_that_collide_are_kept_apart(tmp_path):
+    (tmp_path / "b").mkdir()
+    sources = [save(tmp_path / "a.png"), save(tmp_path / "b" / "A.png", (0, 0, 1))]
+    out = tmp_path / "out"
+    assert cli.main(["explain", *sources, "--out", str(out), *QUICK]) == 0
+    first, second = (json.loads((out / f"{n}.json").read_text()) for n in ("a", "A-2"))
+    assert [first["image"], second["image"]] == sources
+    assert [r["prediction"][0]["class"] for r in (first, second)] == ["red", "blue"]
+
+
+def test_an_image_in_the_output_folder_is_not_overwritten(tmp_path):
+    source = Path(save(tmp_path / "a.png"))
+    before = source.read_bytes()
+    assert cli.main(["explain", str(source), "--out", str(tmp_path), *QUICK]) == 0
+    assert source.read_bytes() == before
+    assert files(tmp_path) == ["a-2.json", "a-2.npy", "a-2.png", "a.png"]
+
+
+def test_pictures_of_others_in_the_output_folder_stay(tmp_path):
+    for folder in ("in", "out"):
+        (tmp_path / folder).mkdir()
+    source, other = save(tmp_path / "in" / "a.png"), Path(save(tmp_path / "out" / "a.png"))
+    before = other.read_bytes()
+    for _ in range(2):  # what the first call wrote is replaced by the second
+        assert cli.main(["explain", source, "--out", str(tmp_path / "out"), *QUICK]) == 0
+    assert other.read_bytes() == before
+    assert files(tmp_path / "out") == ["a-2.json", "a-2.npy", "a-2.png", "a.png"]
+
+
+def test_a_folder_explained_into_itself_is_not_explained_twice(tmp_path, capsys):
+    for name in ("a.png", "b.png", "._b.png"):
+        save(tmp_path / name)
+    for _ in range(2):
+        assert cli.main(["explain", str(tmp_path), "--out", str(tmp_path), *QUICK]) == 0
+    written = [f"{name}-2.{kind}" for name in "ab" for kind in ("json", "npy", "png")]
+    assert files(tmp_path) == sorted(["._b.png", "a.png", "b.png", "overview.png", *written])
+
+
+def test_volumes_come_as_arrays(tmp_path, capsys):
+    volume = np.random.default_rng(0).random((4, 5, 6, 1)).astype(np.float32)
+    np.save(tmp_path / "good.npy", volume)
+    np.save(tmp_path / "channels.npy", np.repeat(volume, 2, -1))
+    out = tmp_path / "out"
+    options = ["--model", "cube", "--grid", "2", "--out", str(out)]
+    assert cli.main(["explain", str(tmp_path / "good.npy"), *options]) == 0
+    assert np.load(out / "good.npy").shape == (4, 5, 6)
+    capsys.readouterr()
+    channels = ["explain", str(tmp_path / "channels.npy"), *options]
+    refused(capsys, channels, "channels.npy", "(4, 5, 6, 2)", "(4, 5, 6, 1)")
+    refused(capsys, ["explain", save(tmp_path / "a.png"), *options], "a.png", "3 channels")
+
+
+def broken(folder, kind):
+    """A path that cannot be read as a picture, and words its message must have."""
+    path = folder / f"{kind}.jpg"
+    if kind == "text":
+        path.write_text("this is no picture")
+        return path, "not an image"
+    if kind == "truncated":
+        save(path, size=(64, 64))
+        path.write_bytes(path.read_bytes()[:-200])
+        return path, "damaged"
+    if kind == "empty":
+        path.touch()
+        return path, "not an image"
+    if kind == "directory":
+        path.mkdir()
+        return path, "directory without images"
+    return path, "no such file"
+
+
+@pytest.mark.parametrize("kind", ["text", "truncated", "empty", "directory", "absent"])
+def test_a_bad_image_is_named_and_the_others_are_explained(tmp_path, capsys, kind):
+    path, words = broken(tmp_path, kind)
+    good, out = save(tmp_path / "good.png"), tmp_path / "out"
+    assert cli.main(["explain", str(path), good, "--out", str(out), *QUICK]) == 2
+    said = capsys.readouterr()
+    assert len(lines(said.err)) == 1
+    assert path.name in said.err and words in said.err
+    assert files(out) == ["good.json", "good.npy", "good.png"]
+
+
+def test_one_line_for_each_bad_image_and_nothing_written(tmp_path, capsys):
+    paths = [broken(tmp_path, kind)[0] for kind in ("text", "directory", "absent")]
+    out = tmp_path / "out"
+    assert cli.main(["explain", *map(str, paths), "--out", str(out), *QUICK]) == 2
+    said = lines(capsys.readouterr().err)
+    assert len(said) == 3
+    assert all(any(path.name in line for line in said) for path in paths)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--target", "grey heron"], ["grey heron", "gray heron"]),
+        (["--target", "4"], ["4", "0 to 3"]),
+        (["--target", "-1"], ["-1"]),
+        (["--target", "top-5"], ["top-5", "4 classes"]),
+        (["--target", "top-0"], ["top-0"]),
+        (["--model", "tny"], ["tny", "tiny"]),
+        (["--model", "heavy"], ["heavy", "--weights"]),
+        (["--method", "gals"], ["gals", "glas"]),
+        (["--grid", "0"], ["grid", "greater than 0"]),
+        (["--grid", "two"], ["--grid", "two"]),
+        (["--sigma-light", "0"], ["sigma_light", "greater than 0"]),
+        (["--sigma-shadow", "-1"], ["sigma_shadow", "greater than 0"]),
+        (["--sigma-spatial", "nan"], ["sigma_spatial", "greater than 0"]),
+        (["--sigmas", "3,0"], ["sigmas", "greater than 0"]),
+        (["--sigmas", "fine"], ["sigmas", "fine"]),
+        (["--parts", "shade"], ["parts", "shadow"]),
+        (["--chunk-size", "0"], ["chunk_size", "greater than 0"]),
+        (["--batch-size", "0"], ["--batch-size"]),
+        (["--gird", "3"], ["--gird", "--grid"]),
+    ],
+)
+def test_bad_options(tmp_path, capsys, arguments, words):
+    out = tmp_path / "out"
+    image = save(tmp_path / "a.png")
+    refused(capsys, ["explain", image, "--out", str(out), *QUICK, *arguments], *words)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("where", ["a_file", "a_file/below", "/proc/saljax"])
+def test_an_output_folder_that_cannot_be_written(tmp_path, capsys, where):
+    (tmp_path / "a_file").touch()
+    out = tmp_path / where
+    image = save(tmp_path / "a.png")
+    refused(capsys, ["explain", image, "--out", str(out), *QUICK], str(out), "cannot write")
+
+
+def test_scores_that_are_not_finite_are_named_with_their_image(tmp_path, capsys):
+    """The square root of a negative logit: NaN for the blue picture alone."""
+
+    def load(name, weights=None):
+        return Partial(lambda x: jnp.sqrt(x.mean((1, 2)) @ jnp.array([[1.0], [1.0], [-1.0]])))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "load", load)
+        good, bad = save(tmp_path / "good.png"), save(tmp_path / "bad.png", (0, 0, 1))
+        out = tmp_path / "out"
+        assert cli.main(["explain", bad, good, "--out", str(out), *QUICK]) == 2
+    said = capsys.readouterr()
+    assert len(lines(said.err)) == 1
+    assert "bad.png" in said.err and "not finite" in said.err
+    assert files(out) == ["good.json", "good.npy", "good.png"]
+
+
+def test_interrupted(tmp_path, capsys, monkeypatch):
+    """What was written stays, whole; no traceback."""
+    from saljax.runs import store
+
+    write_json = store.write_json
+    monkeypatch.setattr(store, "write_json", lambda *a: write_json(*a) or interrupt())
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    sources = [save(tmp_path / "a.png"), save(tmp_path / "b.png")]
+    out = tmp_path / "out"
+    assert cli.main(["explain", *sources, "--out", str(out), *QUICK]) == 130
+    assert files(out) == ["a.json", "a.npy", "a.png"]
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_the_map_does_not_depend_on_the_company(tmp_path):
+    sources = [save(tmp_path / f"{i}.png", (i / 4, 1 - i / 4, 0)) for i in range(3)]
+    for out, options in [("one", ["--batch-size", "1"]), ("all", ["--batch-size", "3"])]:
+        assert cli.main(["explain", *sources, *QUICK, *options, "--out", str(tmp_path / out)]) == 0
+    for i in range(3):
+        one, together = (np.load(tmp_path / out / f"{i}.npy") for out in ("one", "all"))
+        np.testing.assert_allclose(one, together, rtol=1e-4)
+
+
+def test_other_weights_are_recorded_by_their_hash(tmp_path):
+    weights = tmp_path / "swap.safetensors"
+    content = np.eye(4, dtype=np.float32)[[1, 0, 2, 3]]
+    safetensors.numpy.save_file({"w": np.ascontiguousarray(content)}, weights)
+    out = tmp_path / "out"
+    options = ["--weights", str(weights), "--out", str(out)]
+    assert cli.main(["explain", save(tmp_path / "a.png"), *QUICK, *options]) == 0
+    record = json.loads((out / "a.json").read_text())
+    assert record["prediction"][0]["class"] == "green"
+    assert record["weights"]["file"] == "swap.safetensors"
+    assert record["weights"]["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
+def test_help_knows_the_method(capsys):
+    assert cli.main(["explain", "--method", "rglas", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--max-iterations" in text and "Options of rglas" in text
+    assert "search points a side" in text  # looked up in glas
+    assert cli.main(["explain", "--help"]) == 0
+    assert "--max-iterations" not in capsys.readouterr().out
+
+
+def test_lists(capsys):
+    from saljax.methods.table import METHODS
+
+    assert cli.main(["methods"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in METHODS)
+    assert cli.main(["models"]) == 0
+    text = capsys.readouterr().out
+    assert "tiny" in text and "16 x 16 x 3" in text and "--weights" in text
+
+
+def test_version_and_bare_command(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"saljax {saljax.__version__}\n"
+    assert cli.main([]) == 0
+    assert "explain" in capsys.readouterr().out
+    refused(capsys, ["explian"], "explian")
+    refused(capsys, ["explain"], "IMAGES")
+    refused(capsys, ["explain", "a.png", "--method"], "--method")
+
+
+def test_convert_says_what_is_wrong(tmp_path, capsys):
+    source = tmp_path / "missing.safetensors"
+    target = tmp_path / "t.safetensors"
+    refused(capsys, ["convert", str(source), str(target), "--model", "resnet18"], str(source))
+    assert not target.exists()
+
+
+def test_the_command_starts_light():
+    """What takes long to import waits until it is needed."""
+    code = "import saljax.cli.group, sys; print(*sys.modules)"
+    imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    modules = set(imported.stdout.split())
+    assert "click" in modules
+    assert not modules & {"flax", "matplotlib", "PIL", "rich", "docstring_parser", "safetensors"}
+
+
+@pytest.mark.parametrize(
+    ("there", "total", "said"),
+    [
+        (3 << 20, 9 << 20, "fetching weights: 3 of 9 MiB\r"),
+        (9 << 20, 9 << 20, "fetching weights: 9 of 9 MiB\n"),
+        (3 << 20, None, "fetching weights: 3 MiB\r"),  # the server does not say how much there is
+    ],
+)
+def test_a_download_says_how_far_it_is(capsys, monkeypatch, there, total, said):
+    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True)
+    console.fetching(there, total)
+    assert capsys.readouterr().err == said

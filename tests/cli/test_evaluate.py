@@ -1,0 +1,406 @@
+"""`saljax evaluate`: what it writes, what it does again, and what it says about bad input."""
+
+import csv
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.tree_util import Partial
+from PIL import Image
+
+import saljax
+from saljax import cli, models
+from saljax.data import folders
+
+SIZE = 16
+LABELS = ("red", "green", "blue")
+FEW = ["--metrics", "pointing_game,skewness", "--set", "pointing_game.tolerance=2"]
+QUICK = ["--model", "tiny", "--set", "glas.grid=3", "--batch-size", "2", "--pictures", "0", *FEW]
+
+
+def color_logits(weights, images):
+    """Each class likes a color."""
+    seen = saljax.tag(images[:, ::2, ::2], "small")
+    return 30 * seen.mean((1, 2)) @ weights
+
+
+@pytest.fixture(autouse=True)
+def tiny_zoo(monkeypatch):
+    """A linear classifier of pictures, at 16 x 16, and one of volumes."""
+    from saljax.models import zoo
+
+    about = zoo.ModelInfo("tiny", "a tiny one", (SIZE, SIZE, 3), SIZE, SIZE, True, LABELS, "none")
+    cube = zoo.ModelInfo("cube", "of cubes", (4, 4, 4, 1), None, None, True, LABELS, "none")
+    known = {"tiny": about, "cube": cube}
+    score_fn = Partial(color_logits, jnp.eye(3))
+    monkeypatch.setattr(models, "info", known.__getitem__)
+    monkeypatch.setattr(models, "load", lambda name, weights=None: score_fn)
+    monkeypatch.setattr(models, "weights_file", lambda name, weights, progress: weights)
+
+
+def picture(color, left, top, size=(20, 24)):
+    """A patch of a color, 6 x 6, on gray."""
+    pixels = np.full((*size, 3), 0.4)
+    pixels[top : top + 6, left : left + 6] = color
+    return pixels
+
+
+COLORS = np.eye(3) * 0.9
+PLACES = [(2, 2), (14, 3), (8, 12), (3, 10), (14, 12)]
+"""Corners of the patches, x and y; the crop leaves out two columns on either side."""
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Five pictures, each with a patch of color and its box."""
+    (tmp_path / "in").mkdir()
+    records = []
+    for i, (x, y) in enumerate(PLACES):
+        pixels = picture(COLORS[i % 3], x, y)
+        Image.fromarray((255 * pixels).astype(np.uint8)).save(tmp_path / "in" / f"{i}.png")
+        box = [x, y, x + 5, y + 5]
+        records.append({"file": f"{i}.png", "label": LABELS[i % 3], "boxes": [box]})
+    (tmp_path / "boxes.json").write_text(json.dumps(records))
+    return tmp_path
+
+
+def evaluate(folder, *words, out="out", boxes=True, quick=True):
+    arguments = ["evaluate", "--data", str(folder / "in"), "--out", str(folder / out)]
+    arguments += ["--boxes", str(folder / "boxes.json")] if boxes else []
+    return cli.main([*arguments, *(QUICK if quick else []), *words])
+
+
+def edit(folder, change):
+    path = folder / "boxes.json"
+    records = json.loads(path.read_text())
+    change(records)
+    path.write_text(json.dumps(records))
+
+
+def table(folder, out="out"):
+    """(subset, metric, method) -> (mean, standard error, images)."""
+    with open(folder / out / "table.csv") as file:
+        return {
+            (line["subset"], line["metric"], line["method"]): tuple(
+                float(line[name]) if line[name] else None
+                for name in ("mean", "standard_error", "images")
+            )
+            for line in csv.DictReader(file)
+        }
+
+
+def record(folder, out="out"):
+    return json.loads((folder / out / "table.json").read_text())
+
+
+def made(folder, out="out"):
+    """Maps and measurements, with the time each was written."""
+    found = [*(folder / out).glob("maps/*/*"), *(folder / out).glob("values/*/*")]
+    return {str(path.relative_to(folder / out)): path.stat().st_mtime_ns for path in found}
+
+
+def lines(capsys):
+    said = capsys.readouterr()
+    assert all(line.startswith("saljax: ") for line in said.err.splitlines())
+    return said.err.splitlines()
+
+
+def test_the_table_says_what_the_library_computes(data, capsys):
+    assert evaluate(data, "--methods", "glas,light=glas", "--set", "light.parts=light") == 0
+    said = capsys.readouterr()
+    assert said.err == "" and (data / "out/table.md").read_text() in said.out
+    score_fn = saljax.scores.probabilities(Partial(color_logits, jnp.eye(3)))
+    found, written = table(data), record(data)
+    hits, skewness = [], []
+    for i, (x, y) in enumerate(PLACES):
+        pixels = folders.read_image(data / "in" / f"{i}.png")
+        image = jnp.asarray(folders.prepare(pixels, SIZE, SIZE))
+        saliency = saljax.glas(score_fn, image, i % 3, grid=3)
+        (path,) = (data / "out/maps/glas").glob(f"{i}-*.npy")
+        np.testing.assert_allclose(np.load(path), saliency, rtol=1e-3)
+        # 20 x 24 pixels become 16 x 19, and the central 16 x 16 begins at column 2. A box ends
+        # where its last pixel does.
+        edges = np.asarray([[x, y, x + 6, y + 6]]) * ([19 / 24, 16 / 20] * 2) - [2, 0, 2, 0]
+        box = np.asarray(written["images"][i]["boxes"])
+        away = box + [[0, 0, 1, 1]] - np.clip(edges, 0, SIZE)
+        assert np.abs(away).max() <= 0.5
+        hits.append(saljax.metrics.pointing_game(saliency, jnp.asarray(box), tolerance=2.0))
+        skewness.append(saljax.metrics.skewness(saliency))
+    for metric, values in [("pointing game", hits), ("skewness", skewness)]:
+        mean, error, number = found["all", metric, "glas"]
+        values = np.asarray(values, float)
+        np.testing.assert_allclose(mean, values.mean(), rtol=1e-3)
+        np.testing.assert_allclose(error, values.std(ddof=1) / 5**0.5, rtol=1e-3)
+        assert number == 5
+    assert {method for _, _, method in found} == {"glas", "light", "center", "random"}
+    assert ("small", "pointing game", "glas") in found
+
+
+def test_everything_that_was_in_effect_is_recorded(data):
+    words = ["--number", "2", "--seed", "3", "--pictures", "2"]
+    assert evaluate(data, "--methods", "glas,gradient", *words) == 0
+    written = record(data)
+    settings = written["settings"]
+    assert settings["target"] == "label" and settings["seed"] == 3
+    assert settings["methods"]["glas"]["hyperparameters"]["grid"] == 3
+    assert settings["methods"]["glas"]["hyperparameters"]["sigma_light"] == 5.0
+    assert settings["methods"]["gradient"]["explains"] == "logits"
+    assert settings["metrics"] == {"pointing_game": {"tolerance": 2.0}, "skewness": {}}
+    assert settings["versions"]["saljax"] == saljax.__version__
+    assert [image["name"] for image in written["images"]] == ["0", "1"]
+    assert [image["target"]["class"] for image in written["images"]] == ["red", "green"]
+    assert written["missing"] == []
+    for name in ("table.md", "table.csv", "pictures.png"):
+        assert (data / "out" / name).stat().st_size > 0
+
+
+def test_only_what_changed_is_computed_again(data, capsys):
+    assert evaluate(data, "--methods", "glas,rise", "--set", "rise.num_masks=8") == 0
+    before, first = made(data), (data / "out/table.md").read_bytes()
+    assert len(before) == 2 * 4 * 5
+
+    def again(*words):
+        assert evaluate(data, "--methods", "glas,rise", "--set", "rise.num_masks=8", *words) == 0
+        return {name for name, when in made(data).items() if before.get(name) != when}
+
+    assert again() == set()
+    assert (data / "out/table.md").read_bytes() == first
+    assert again("--set", "rise.chunk_size=4") == set()
+    tolerance = again("--set", "pointing_game.tolerance=3")
+    assert {name.split("/")[0] for name in tolerance} == {"values"} and len(tolerance) == 20
+    seed = again("--seed", "1")  # and tolerance 2 again
+    assert {name.split("/")[1] for name in seed if name[0] == "m"} == {"rise", "random"}
+    grid = again("--set", "glas.sigma_light=2")
+    assert {name.split("/")[1] for name in grid - seed if name[0] == "m"} == {"glas"}
+    pixels = picture((0.9, 0.9, 0), 3, 3)
+    Image.fromarray((255 * pixels).astype(np.uint8)).save(data / "in" / "0.png")
+    image = {name for name in again() - seed - grid if name[0] == "m"}
+    assert {name.split("/")[2].split("-")[0] for name in image} == {"0"} and len(image) == 4
+    assert capsys.readouterr().err == ""
+
+
+def test_a_new_metric_needs_no_new_map(data):
+    assert evaluate(data) == 0
+    before = made(data)
+    assert evaluate(data, "--metrics", "pointing_game,score_drop") == 0
+    changed = {name for name, when in made(data).items() if before[name] != when}
+    assert {name.split("/")[0] for name in changed} == {"values"}
+    assert {metric for _, metric, _ in table(data)} == {"pointing game", "score drop"}
+    assert evaluate(data) == 0
+    assert {name for name, when in made(data).items() if before[name] != when} == changed
+
+
+def test_interrupted_and_gone_on_with(data, capsys, monkeypatch):
+    """Stopped by Ctrl-C after three maps: they are not made again, and the table is the same."""
+    from saljax.runs import store
+
+    assert evaluate(data, out="peace") == 0
+    write_array, written = store.write_array, []
+
+    def interrupting(path, array):
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        write_array(path, array)
+        written.append(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "write_array", interrupting)
+        assert evaluate(data) == 130
+    assert "interrupted" in capsys.readouterr().err
+    assert not (data / "out/table.md").exists()
+    before = made(data)
+    assert evaluate(data) == 0
+    assert before.items() <= made(data).items()
+    assert (data / "out/table.csv").read_bytes() == (data / "peace/table.csv").read_bytes()
+    assert {Path(name).name for name in made(data)} == {
+        Path(name).name for name in made(data, "peace")
+    }
+
+
+def test_without_boxes(data):
+    """Only metrics that need none, of the class that is predicted."""
+    words = ["--metrics", "score_drop,skewness", "--number", "2"]
+    assert evaluate(data, *words, "--set", "pointing_game.tolerance=2", boxes=False) == 2
+    assert cli.main(
+        ["evaluate", "--data", str(data / "in"), "--out", str(data / "out"), "--model", "tiny",
+         "--set", "glas.grid=3", "--number", "2", "--batch-size", "1", "--no-references",
+         "--metrics", "score_drop", "--pictures", "0"]
+    ) == 0  # fmt: skip
+    assert record(data)["settings"]["target"] == "top-1"
+    assert {method for _, _, method in table(data)} == {"glas"}
+    assert table(data)["all", "score drop", "glas"][2] == 2
+    assert not any(subset == "small" for subset, _, _ in table(data))
+
+
+def test_the_class_to_explain(data):
+    assert evaluate(data, "--target", "green", "--no-references") == 0
+    images = record(data)["images"]
+    assert {image["target"]["class"] for image in images} == {"green"}
+    # Only the boxes of its class judge a map.
+    assert [bool(image["boxes"]) for image in images] == [i % 3 == 1 for i in range(5)]
+    assert table(data)["all", "pointing game", "glas"][2] == 2
+    said = "do not count: in 3 images, of which 3 have no other boxes"
+    assert said in (data / "out/table.md").read_text()
+    assert evaluate(data, "--target", "top-1", "--no-references") == 0
+    images = record(data)["images"]
+    assert all(image["target"] == image["prediction"][0] for image in images)
+
+
+def test_two_classes_in_one_picture(data):
+    """Two maps, each judged by the boxes of its class; together, where the class is predicted."""
+    edit(data, lambda rs: rs.insert(1, rs[0] | {"label": "blue", "boxes": [[9, 9, 12, 12]]}))
+    assert evaluate(data, "--number", "1") == 0
+    first, second = record(data)["images"]
+    assert (first["name"], second["name"]) == ("0", "0-2")
+    assert (first["target"]["class"], second["target"]["class"]) == ("red", "blue")
+    assert first["boxes"] != second["boxes"]
+    assert evaluate(data, "--number", "1", "--target", "top-1") == 0
+    (one,) = record(data)["images"]
+    assert one["target"]["class"] == "red" and one["boxes"] == first["boxes"]
+    edit(data, lambda rs: [r.update(label=None) for r in rs])
+    assert evaluate(data, "--number", "1", "--target", "top-1") == 0
+    (both,) = record(data)["images"]
+    assert both["boxes"] == first["boxes"] + second["boxes"]
+
+
+def test_what_is_wrong_with_a_picture_is_said_and_the_others_go_on(data, capsys):
+    (data / "in/1.png").write_bytes((data / "in/1.png").read_bytes()[:60])
+    (data / "in/5.png").write_bytes((data / "in/0.png").read_bytes())
+
+    def change(records):
+        records[0]["boxes"].append([50, 50, 60, 60])
+        records[2] |= {"width": 48, "height": 40}
+        records[3]["label"] = "grene"
+        records[4]["boxes"] = [[3, 3, 3, 9]]
+        records.append({"file": "elsewhere.png", "boxes": [[0, 0, 1, 1]], "label": "red"})
+
+    edit(data, change)
+    assert evaluate(data, "--no-references") == 2
+    said = lines(capsys)
+    expected = [
+        ("boxes.json", "1 picture (elsewhere.png)"),
+        ("in", "1 picture (5.png) without boxes", "left out"),
+        ("3.png", "'grene'", "green"),
+        ("0.png", "1 of its 2 boxes", "outside the picture"),
+        ("1.png", "damaged"),
+        ("2.png", "for 48 x 40 pixels, it has 24 x 20"),
+        ("4.png", "1 of its 1 boxes", "without area"),
+    ]
+    assert len(said) == len(expected)
+    for words in expected:
+        assert any(all(word in line for word in words) for line in said), words
+    assert [f"saljax: {line}" for line in record(data)["missing"]] == said
+    page = (data / "out/table.md").read_text()
+    assert all(line.removeprefix("saljax: ") in page for line in said)
+    assert [image["name"] for image in record(data)["images"]] == ["0", "2", "4"]
+    assert table(data)["all", "pointing game", "glas"][2] == 1
+    assert table(data)["all", "skewness", "glas"][2] == 3
+    again = (data / "out/table.csv").read_bytes()
+    assert evaluate(data, "--no-references") == 2
+    assert lines(capsys) == said and (data / "out/table.csv").read_bytes() == again
+
+
+def test_a_box_that_the_crop_leaves_out_is_no_mistake(data):
+    edit(data, lambda records: records[0].update(boxes=[[0, 0, 1, 9]]))
+    assert evaluate(data, "--number", "2", "--no-references") == 0
+    page = (data / "out/table.md").read_text()
+    assert "without a box in what the classifier sees: 1" in page
+    assert table(data)["all", "pointing game", "glas"][2] == 1
+
+
+def test_a_method_or_metric_that_fails_leaves_the_others(data, capsys):
+    words = ["--methods", "glas,grad_cam,guided_backprop", "--no-references", "--number", "3"]
+    metrics = ["--metrics", "pointing_game,faithfulness,skewness"]
+    assert evaluate(data, *words, *metrics, "--set", "faithfulness.kernel=4") == 2
+    said = lines(capsys)
+    assert len(said) == 3
+    assert "grad_cam" in said[1] and "'none'" in said[1] and "small" in said[1]
+    assert "guided_backprop" in said[2] and "matched nothing" in said[2]
+    assert "faithfulness" in said[0] and "odd" in said[0]
+    found = table(data)
+    assert found["all", "skewness", "glas"][2] == 3
+    assert found["all", "skewness", "grad_cam"] == (None, None, 0)
+    assert found["all", "faithfulness, 0..100", "glas"] == (None, None, 0)
+    words = [word.replace("grad_cam", "cam=grad_cam") for word in words]
+    assert evaluate(data, *words, "--set", "cam.layer=small", "--set", "cam.resize=false") == 2
+    assert "its maps are (8, 8), the images (16, 16)" in lines(capsys)[0]
+
+
+def test_maps_that_are_not_finite(data, capsys, monkeypatch):
+    """The square root of a negative logit: NaN where the picture is bluer than red."""
+
+    def load(name, weights=None):
+        return Partial(lambda x: jnp.sqrt(x.mean((1, 2)) @ jnp.array([[1.0], [0.0], [-1.0]])))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(models, "load", load)
+        assert evaluate(data, "--target", "0", "--no-references") == 2
+    said = lines(capsys)
+    assert said and all("not finite" in line for line in said)
+    assert any("2.png" in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--methods", "gals"], ["gals", "glas"]),
+        (["--metrics", "pointing_gane"], ["pointing_gane", "pointing_game"]),
+        (["--set", "glas.gird=2"], ["gird", "grid"]),
+        (["--set", "rise.num_masks=2"], ["no method or metric of this table", "'rise'"]),
+        (["--set", "grid=2"], ["NAME.KEYWORD=VALUE"]),
+        (["--target", "top-2"], ["top-2", "one class"]),
+        (["--target", "grene"], ["grene", "green"]),
+        (["--model", "cube"], ["cube", "takes no pictures"]),
+        (["--data", "nowhere"], ["nowhere", "not a folder"]),
+        (["--boxes", "nowhere.json"], ["nowhere.json"]),
+        (["--batch-size", "0"], ["--batch-size"]),
+    ],
+)
+def test_bad_options(data, capsys, words, says):
+    assert evaluate(data, *words) == 2
+    (line,) = lines(capsys)
+    assert all(word in line for word in says), line
+    assert not (data / "out").exists()
+
+
+def test_nothing_to_do(data, capsys):
+    (data / "empty").mkdir()
+    assert evaluate(data, "--data", str(data / "empty")) == 2
+    (line,) = lines(capsys)
+    assert "empty" in line and "directory without images" in line
+    (data / "boxes.json").write_text("[]")
+    assert evaluate(data, "--target", "label") == 2
+    assert "has no labels" in lines(capsys)[0]
+    (data / "boxes.json").write_text('[{"file": "a.png", "label": "red", "boxes": []}]')
+    assert evaluate(data) == 2
+    assert "no picture in common" in lines(capsys)[-1]
+    assert evaluate(data, "--target", "label", boxes=False) == 2
+    assert not (data / "out").exists()
+
+
+def test_a_damaged_file_of_an_earlier_run(data, capsys):
+    assert evaluate(data) == 0
+    path = sorted((data / "out/values/glas").iterdir())[0]
+    path.write_text("{")
+    capsys.readouterr()
+    assert evaluate(data) == 2
+    (line,) = lines(capsys)
+    assert str(path) in line and "damaged" in line
+
+
+def test_all_devices_give_the_maps_of_one(data):
+    assert evaluate(data, out="one") == 0
+    assert evaluate(data, "--batch-size", "8", out="eight") == 0
+    for path in (data / "one/maps").glob("*/*.npy"):
+        same = data / "eight" / path.relative_to(data / "one")
+        np.testing.assert_allclose(np.load(path), np.load(same), rtol=1e-4, atol=1e-6)
+
+
+def test_metrics_are_listed(capsys):
+    from saljax.evaluation.measures import MEASURES
+
+    assert cli.main(["metrics"]) == 0
+    text = capsys.readouterr().out
+    assert all(name in text for name in MEASURES)

@@ -1,0 +1,35 @@
+"""`saljax evaluate` killed (SIGKILL) and started again: the same table, no map made twice."""
+
+import importlib.util
+import pathlib
+
+import pytest
+
+PATH = pathlib.Path(__file__).parents[2] / "experiments" / "kill_test.py"
+
+
+@pytest.fixture
+def kill_test():
+    spec = importlib.util.spec_from_file_location("kill_test", PATH)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_killed_run_goes_on(kill_test, tmp_path, monkeypatch):
+    monkeypatch.delenv("XLA_FLAGS")  # one device, as the command has it
+    words = [
+        "--set",
+        "glas.grid=2",
+        "--metrics",
+        "skewness",
+        "--pictures",
+        "1",
+        "--batch-size",
+        "1",
+    ]
+    report = kill_test.survive(tmp_path / "run", 1, 3, words, linger=0.0)
+    assert report["maps"] == 9
+    assert report["kills that met it at work"] == 1
+    assert 0 < report["maps kept over the kills"] < 9

@@ -1,0 +1,157 @@
+"""Metrics by name, and the columns that come of their values."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from saljax import metrics
+from saljax.evaluation.measures import ALPHAS, MEASURES, measures, to_json
+
+SHAPE = (6, 8, 3)
+
+
+def one(name, *texts, with_boxes=True):
+    keywords = dict(text.split("=") for text in texts)
+    (found,) = measures(name, {name: keywords}, SHAPE, with_boxes)
+    return found
+
+
+def boxes(number):
+    corners = np.full((number, 2, 4), np.nan, np.float32)
+    corners[:, 0] = [[i % 3, 1, 4 + i % 3, 4] for i in range(number)]
+    return corners
+
+
+def test_all_that_can_be_measured():
+    with_boxes = [m.name for m in measures(None, {}, SHAPE, True)]
+    without = [m.name for m in measures(None, {}, SHAPE, False)]
+    assert with_boxes == list(MEASURES)
+    assert without == ["faithfulness", "insertion_deletion", "score_drop", "skewness"]
+
+
+def test_settings():
+    assert one("pointing_game", "tolerance=3").settings() == {"tolerance": 3.0}
+    assert one("iou_curve", "thresholds=0.2,0.5").settings() == {"thresholds": [0.2, 0.5]}
+    settings = one("insertion_deletion").settings()
+    assert settings["step"] == 64  # eight rows of eight pixels
+    assert settings["insertion_baseline"] == "rise_blur"
+    assert one("insertion_deletion", "step=5").settings()["step"] == 5
+
+
+@pytest.mark.parametrize(
+    ("names", "with_boxes", "says"),
+    [
+        ("pointing", True, "no metric is called 'pointing'; there is pointing_game"),
+        ("explainability", False, "explainability needs --boxes"),
+        ("", True, "no metric is called ''"),
+    ],
+)
+def test_wrong_names(names, with_boxes, says):
+    with pytest.raises(ValueError, match=says):
+        measures(names, {}, SHAPE, with_boxes)
+
+
+def test_wrong_settings():
+    with pytest.raises(ValueError, match="--set skewness.a=1: no option is called 'a'"):
+        one("skewness", "a=1")
+
+
+def test_a_program_measures_a_batch(key):
+    """The same as the metric one by one, for each kind of input."""
+    maps = jax.random.uniform(key, (3, 6, 8))
+    images = jax.random.uniform(key, (3, *SHAPE))
+    targets, corners = jnp.asarray([0, 1, 2]), jnp.asarray(boxes(3))
+
+    def score_fn(images):
+        return jax.nn.softmax(images.mean((1, 2)))
+
+    score_fn = jax.tree_util.Partial(score_fn)
+    found = one("score_drop").program(score_fn, images, targets, maps, corners)
+    expected = [metrics.score_drop(score_fn, images[i], i, maps[i]) for i in range(3)]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    found = one("skewness").program(None, None, targets, maps, corners)
+    np.testing.assert_allclose(found, [metrics.skewness(one_map) for one_map in maps], rtol=1e-5)
+    found = one("pointing_game_fong", "tolerance=1").program(None, None, targets, maps, corners)
+    near = []
+    for one_map, (x1, y1, x2, y2) in zip(np.asarray(maps), boxes(3)[:, 0], strict=True):
+        y, x = np.unravel_index(one_map.argmax(), one_map.shape)
+        near.append(np.hypot(max(x1 - x, 0, x - x2), max(y1 - y, 0, y - y2)) <= 1)
+    assert len(set(near)) == 2
+    np.testing.assert_array_equal(found, near)
+
+
+def test_to_json():
+    value = metrics.InsertionDeletion(np.float32(0.5), np.float32(np.nan))
+    assert to_json(value) == {"insertion": 0.5, "deletion": None}
+    assert to_json(np.asarray(True)) == 1.0
+    assert to_json({"a": np.arange(3)}) == {"a": [0.0, 1.0, 2.0]}
+
+
+def test_the_threshold_of_localization_is_chosen_on_other_images(key):
+    """That of `metrics.choose_alpha` on images 1, 3, 5; the error is that on 2, 4, 6."""
+    maps = jax.random.uniform(key, (6, 6, 8)) ** 3 + 3 * jnp.zeros((6, 8)).at[2:5, 2:6].set(1)[None]
+    corners = jnp.asarray(boxes(6))
+    measure = one("localization_error")
+    values = measure.program(None, None, jnp.zeros(6, jnp.int32), maps, corners)
+    stored = [to_json(jax.tree.map(lambda a, i=i: a[i], values)) for i in range(6)]
+    columns = measure.columns({"a": stored, "nothing": [None] * 6}, ["a"], np.arange(6))
+    assert [column.name.split(", ")[1] for column in columns] == list(ALPHAS)
+    for column in columns:
+        assert column.better == "lower" and set(column.notes) == {"a"}
+        assert np.isnan(column.values["a"][0::2]).all()
+        assert np.isfinite(column.values["a"][1::2]).all()
+        assert np.isnan(column.values["nothing"]).all()
+    energy = columns[1]
+    choice = metrics.choose_alpha(maps[0::2], corners[0::2], rule="energy")
+    np.testing.assert_allclose(choice.alphas, ALPHAS["energy"], rtol=1e-6)
+    assert energy.notes["a"] == f"alpha {choice.alpha:g}" != "alpha 0"
+    error = jax.jit(partial(metrics.localization_error, rule="energy", alpha=choice.alpha))
+    errors = [error(m, b) for m, b in zip(maps[1::2], corners[1::2], strict=True)]
+    np.testing.assert_array_equal(energy.values["a"][1::2], np.asarray(errors, float))
+    # Two classes of one picture are on the same side.
+    twice = measure.columns({"a": stored}, ["a"], np.asarray([0, 0, 1, 1, 2, 3]))[1].values["a"]
+    assert np.isnan(twice).tolist() == [True, True, False, False, True, False]
+
+
+def test_one_image_alone_has_no_localization_error():
+    stored = [to_json({rule: np.zeros(len(alphas)) for rule, alphas in ALPHAS.items()})]
+    columns = one("localization_error").columns({"a": stored}, ["a"], np.arange(1))
+    assert all(np.isnan(column.values["a"]).all() for column in columns)
+
+
+def test_faithfulness_and_what_it_is_among_the_compared():
+    curves = {
+        "good": [[0.2, 0.6], [0.5, 0.5], None],
+        "bad": [[0.0, 0.2], [0.5, 0.5], [0.1, 0.1]],
+        "fair": [[0.1, 0.3], [0.1, 0.3], [0.1, 0.3]],
+        "center": [[0.9, 0.9]] * 3,
+        "failed": [None] * 3,
+    }
+    measure = one("faithfulness")
+    own, relative = measure.columns(curves, ["good", "bad", "fair", "failed"], np.arange(3))
+    np.testing.assert_allclose(own.values["good"], [40, 50, np.nan])
+    np.testing.assert_allclose(own.values["center"], [90, 90, 90])
+    np.testing.assert_allclose(relative.values["good"], [100, 100, np.nan], rtol=1e-5)
+    np.testing.assert_allclose(relative.values["bad"], [0, 100, np.nan], atol=1e-4)
+    np.testing.assert_allclose(relative.values["fair"], [100 / 3, 0, np.nan], rtol=1e-5)
+    assert np.isnan(relative.values["center"]).all() and np.isnan(relative.values["failed"]).all()
+    assert len(measure.columns(curves, ["good"], np.arange(3))) == 1
+
+
+def test_iou_has_a_column_a_threshold():
+    stored = {"a": [[0.1, 0.2], None], "failed": [None, None]}
+    columns = one("iou_curve", "thresholds=0.25,0.5").columns(stored, ["a"], np.arange(2))
+    assert [column.name for column in columns] == ["IoU, map >= 0.25", "IoU, map >= 0.5"]
+    np.testing.assert_array_equal(columns[1].values["a"], [0.2, np.nan])
+    assert np.isnan(columns[0].values["failed"]).all()
+
+
+def test_insertion_and_deletion_are_two_columns():
+    stored = {"a": [{"insertion": 0.75, "deletion": 0.25}, {"insertion": 0.5, "deletion": None}]}
+    insertion, deletion = one("insertion_deletion").columns(stored, ["a"], np.arange(2))
+    assert (insertion.better, deletion.better) == ("higher", "lower")
+    np.testing.assert_array_equal(insertion.values["a"], [0.75, 0.5])
+    np.testing.assert_array_equal(deletion.values["a"], [0.25, np.nan])

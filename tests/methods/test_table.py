@@ -1,0 +1,29 @@
+"""The table of methods against the methods themselves."""
+
+import inspect
+
+import saljax
+from saljax.methods.table import METHODS
+
+NOT_BY_NAME = {"glas_regions"}
+"""It needs an atlas, an array that no command line can spell."""
+
+
+def public_methods():
+    for name in dir(saljax):
+        value = getattr(saljax, name)
+        if inspect.isfunction(value) and value.__module__.startswith("saljax.methods."):
+            yield name, value
+
+
+def test_every_public_method_is_in_the_table_under_its_name():
+    table = {name: known.function for name, known in METHODS.items()}
+    assert dict(public_methods()) == table | {n: getattr(saljax, n) for n in NOT_BY_NAME}
+
+
+def test_records_agree_with_signatures():
+    for name, known in METHODS.items():
+        parameters = inspect.signature(known.function).parameters
+        assert list(parameters)[:3] == ["score_fn", "image", "target"]
+        assert ("layer" in parameters) >= known.at_layer, name
+        assert known.paper and known.explains in ("logits", "probabilities")
