@@ -11,7 +11,7 @@ import numpy as np
 
 from saljax import metrics
 from saljax.evaluation.rows import Settings, keywords
-from saljax.metrics.localization import Rule
+from saljax.metrics.localization.overlap import Rule
 from saljax.runs.hyperparameters import in_effect, named
 
 Stored = Mapping[str, Sequence[Any]]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from saljax.metrics import baselines
+from saljax.metrics.faithfulness import baselines
 from saljax.ops import images
 
 

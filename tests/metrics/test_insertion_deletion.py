@@ -7,7 +7,7 @@ import pytest
 from jax.tree_util import Partial
 
 from saljax import metrics
-from saljax.metrics import baselines
+from saljax.metrics.faithfulness import baselines
 
 SHAPE = (12, 16)
 PIXELS = 192

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from saljax import metrics
-from saljax.metrics.pointing_game import localization_point
+from saljax.metrics.localization.pointing_game import localization_point
 
 SHAPE = (20, 40)
 

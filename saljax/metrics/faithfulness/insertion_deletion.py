@@ -8,7 +8,8 @@ from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
 from saljax.core.types import Baseline, Image, ScoreFn, Target
-from saljax.metrics import baselines, inputs, ranking
+from saljax.metrics import inputs
+from saljax.metrics.faithfulness import baselines, ranking
 from saljax.ops import maps, perturb
 
 

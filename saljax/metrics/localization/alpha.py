@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Num
 
 from saljax.core import checks
-from saljax.metrics.localization import Rule, localization_error
+from saljax.metrics.localization.overlap import Rule, localization_error
 
 
 class AlphaChoice(NamedTuple):

@@ -7,7 +7,8 @@ from jaxtyping import Array, Float
 
 from saljax.core import checks
 from saljax.core.types import Image, ScoreFn, Target
-from saljax.metrics import inputs, ranking
+from saljax.metrics import inputs
+from saljax.metrics.faithfulness import ranking
 from saljax.ops import images, maps
 
 

@@ -1,0 +1,1 @@
+"""Metrics of how much a map says at once."""

@@ -1,0 +1,1 @@
+"""Metrics of whether the classifier changes its mind where the map says so."""

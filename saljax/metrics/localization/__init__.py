@@ -1,0 +1,1 @@
+"""Metrics of whether a map lies on the object."""

@@ -1,0 +1,1 @@
+"""Metrics for data whose evidence is known."""
