@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 from saljax.core import scores
 from saljax.core.override import Rules, evaluate
 from saljax.core.program import Operation, operations, trace
-from saljax.core.types import Image, ScoreFn, Scores, Target
+from saljax.core.types import Image, Images, ScoreFn, Scores, Target
 from saljax.ops import images as image_ops
 
 _SCALING = ("mul", "div")  # what makes an average of a sum
@@ -186,6 +186,39 @@ def split(
     return found[0][0], scores_of
 
 
+def activations(
+    score_fn: ScoreFn, images: Images, layers: Sequence[str]
+) -> tuple[Scores, tuple[Float[Array, "batch ..."], ...]]:
+    """Scores of images and the activations of several layers, from one pass.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        images: (N, *spatial, C).
+        layers: names of tagged activations.
+
+    Returns:
+        (N, K), and of each layer (N, ...), in the order of `layers`.
+
+    Raises:
+        ValueError: no such layer.
+    """
+    image_ops.check(images)
+    program = trace(score_fn, images)
+    if layers:
+        there = shapes_of(operations(program, images), len(images))
+        for layer in layers:
+            shape_of(there, layer, "layers")
+    found: dict[str, Any] = {}
+
+    def keep(operation, x):
+        found[operation.kind.removeprefix("tap:")] = x
+        return x
+
+    rules: dict[Any, Any] = {f"tap:{layer}": keep for layer in layers}
+    out = evaluate(program, (images,), rules, strict=False)
+    return out, tuple(found[layer] for layer in layers)
+
+
 def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     """Name of the last tagged activation with spatial axes, (*spatial, channels) like an image.
 
@@ -228,17 +261,17 @@ def _tags(program, images) -> dict[str, tuple[int, ...]]:
     return shapes_of(operations(program, images))
 
 
-def shapes_of(found: Sequence[Operation]) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tagged activations among operations, as `tagged` gives them."""
+def shapes_of(found: Sequence[Operation], number: int = 1) -> dict[str, tuple[int, ...]]:
+    """Shapes of the tagged activations among operations on so many images, as `tagged` has them."""
     taps = [o for o in found if o.kind.startswith("tap:")]
     names = [tap.kind.removeprefix("tap:") for tap in taps]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise ValueError(f"the tags of `score_fn` must be unique; {', '.join(twice)} is not")
     for name, tap in zip(names, taps, strict=True):
-        if tap.shape[:1] != (1,):
+        if tap.shape[:1] != (number,):
             raise ValueError(
-                f"images must be along the first axis of what is tagged; of one image {name!r} has "
+                f"images must be along the first axis of what is tagged; of {number} {name!r} has "
                 f"shape {tap.shape}"
             )
     return {name: tap.shape[1:] for name, tap in zip(names, taps, strict=True)}
