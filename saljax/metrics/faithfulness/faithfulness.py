@@ -5,10 +5,9 @@ import math
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from saljax.core import checks
+from saljax.core import checks, ranking
 from saljax.core.types import Image, ScoreFn, Target
 from saljax.metrics import inputs
-from saljax.metrics.faithfulness import ranking
 from saljax.ops import images, maps
 
 

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from saljax.core import checks, scores
+from saljax.core import checks, ranking, scores
 from saljax.core.types import Baseline, Image, ScoreFn, Target
 from saljax.metrics import inputs
-from saljax.metrics.faithfulness import baselines, ranking
+from saljax.metrics.faithfulness import baselines
 from saljax.ops import maps, perturb
 
 
