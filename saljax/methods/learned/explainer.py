@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array, Float, Key
 
 from saljax.core import taps
+from saljax.core.scores import as_pytree
 from saljax.core.types import Image, Images, ScoreFn, Scores
 
 
@@ -89,6 +90,14 @@ def look(score_fn: ScoreFn, images: Images, layers: Sequence[str]) -> Seen:
     """
     scores, activations = taps.activations(score_fn, images, layers)
     return jax.lax.stop_gradient(Seen(scores, activations))
+
+
+def frozen(score_fn: ScoreFn) -> ScoreFn:
+    """The same classifier, with weights that no derivative reaches."""
+    return jax.tree.map(
+        lambda leaf: jax.lax.stop_gradient(leaf) if isinstance(leaf, jax.Array) else leaf,
+        as_pytree(score_fn),
+    )
 
 
 def look_as_trained(fit: Fit, score_fn: ScoreFn, image: Image) -> Seen:
