@@ -214,6 +214,25 @@ def test_other_keys_give_other_maps(case, score_fn, images):
     assert float(jnp.abs(one - other).max()) > 1e-4 * float(jnp.abs(one).max())
 
 
+@cases_with("key")
+def test_keys_of_rbg_draw_for_one_image_alone(case, score_fn, images):
+    with jax.default_prng_impl("rbg"):  # raw, those of "unsafe_rbg" are of the same words
+        keys = jnp.stack([jax.random.PRNGKey(seed) for seed in (0, 1)])
+    few, many = ({"chunk_size": n} if "chunk_size" in case.parameters else {} for n in (2, 64))
+
+    @jax.jit
+    def together(score_fn, images, keys):
+        return jax.vmap(lambda x, k: case.method(score_fn, x, 1, key=k, **few))(images, keys)
+
+    @jax.jit
+    def alone(score_fn, image, key):
+        return case.method(score_fn, image, 1, key=key, **many)
+
+    found = together(score_fn, images[:2], keys)
+    for place in range(2):
+        close(found[place], alone(score_fn, images[place], keys[place]))
+
+
 def test_permuting_classes_changes_nothing(case, score_fn, images):
     order = np.asarray([2, 0, 3, 1])
     *first, last = score_fn.args

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
-from jaxtyping import Array, Float, Int, Key, UInt
+from jaxtyping import Array, Float, Int
 
+from saljax.core.keys import RandomKey, own
 from saljax.core.scores import as_pytree
 from saljax.core.types import Images, Method, ScoreFn
 from saljax.ops import images as image_ops
@@ -26,7 +27,7 @@ def explain(
     | Sequence[int]
     | Sequence[Sequence[int]],
     *,
-    key: Key[Array, ""] | UInt[Array, "2"] | None = None,
+    key: RandomKey | None = None,
     ids: Int[Array, " batch"] | np.ndarray | None = None,
 ) -> Any:
     """Explain many images with a method that explains one, as one compiled program.
@@ -54,8 +55,8 @@ def explain(
         images: (N, *spatial, C), in [0, 1]. Those in half precision are explained in float32; a
             classifier that computes in half precision converts inside its score function.
         targets: class indices (N,), or (N, T) for methods that answer several classes at once.
-        key: for random methods; `jax.random.key(0)` if not given. Image i uses
-            `fold_in(key, ids[i])`.
+        key: for random methods, of any generator; `jax.random.key(0)` if not given. Image i uses
+            `fold_in(own(key), ids[i])`, see `saljax.core.keys`.
         ids: (N,) integers that name the images; 0..N-1 if not given.
 
     Returns:
@@ -64,8 +65,8 @@ def explain(
 
     Raises:
         ValueError: `targets` or `ids` do not go with the images or are no whole numbers of 32 bits,
-            the images are integers, or the method has a key already. A class that does not exist
-            gives a map of NaN.
+            the images are integers, `key` is no key, or the method has one already. A class that
+            does not exist gives a map of NaN.
     """
     images = jnp.asarray(images)
     image_ops.check(images)
@@ -79,7 +80,8 @@ def explain(
     if isinstance(method, functools.partial):
         method = Partial(method.func, *method.args, **method.keywords)
     arrays, rest = _split((method, as_pytree(score_fn)))
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(jax.random.key(0) if key is None else key, ids)
+    threefry = jax.random.key(0, impl="threefry2x32") if key is None else own(key)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(threefry, ids)
     mesh_axis = _sharded_axis(images)
     if mesh_axis is not None:
         mesh, axis = mesh_axis

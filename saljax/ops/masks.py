@@ -97,7 +97,7 @@ def random_grid(
         (*shape) float32 in [0, 1].
     """
     cells = (grid,) * len(shape)
-    drawn = jax.random.uniform(key, (math.prod(cells) + len(shape),))
+    drawn = jax.random.uniform(key, (math.prod(cells) + len(shape),), jnp.float32)
     mask = (drawn[len(shape) :] < probability).astype(jnp.float32).reshape(cells)
     for n, place in zip(shape, drawn[: len(shape)], strict=True):
         cell = -(-n // grid)

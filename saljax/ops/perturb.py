@@ -87,15 +87,15 @@ def blurred(sigma: float) -> Callable[[Image], Image]:
 
 def noise(image: Image, key: Key[Array, ""], *, mean: float = 0.5, std: float = 0.2) -> Image:
     """Independent Gaussian noise in every value, clipped to [0, 1]. The defaults are our choice."""
-    away = jax.random.normal(key, image.shape, jnp.result_type(image))
-    return jnp.clip(mean + std * away, 0.0, 1.0)
+    away = jax.random.normal(key, image.shape, jnp.float32)
+    return jnp.clip(mean + std * away, 0.0, 1.0).astype(jnp.result_type(image))
 
 
 def random_color(image: Image, key: Key[Array, ""]) -> Image:
     """One color, uniform in [0, 1] a channel, everywhere."""
     shape = (1,) * (image.ndim - 1) + image.shape[-1:]
-    color = jax.random.uniform(key, shape, jnp.result_type(image))
-    return jnp.broadcast_to(color, image.shape)
+    color = jax.random.uniform(key, shape, jnp.float32)
+    return jnp.broadcast_to(color.astype(jnp.result_type(image)), image.shape)
 
 
 def blur_pyramid(

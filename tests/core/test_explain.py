@@ -62,6 +62,18 @@ def test_a_map_depends_on_its_id_and_not_on_its_neighbors(score_fn, images, targ
     assert not np.allclose(others, maps)
 
 
+@pytest.mark.parametrize("generator", ["rbg", "unsafe_rbg"])
+def test_keys_of_any_generator(generator, score_fn, images, targets):
+    key = jax.random.key(4, impl=generator)
+    maps = saljax.explain(random_method, score_fn, images, targets, key=key)
+    order = np.asarray([5, 0, 3])
+    some = saljax.explain(
+        random_method, score_fn, images[order], targets[order], key=key, ids=order
+    )
+    np.testing.assert_allclose(some, maps[order], atol=1e-6)
+    assert len({float(saliency[0, 0]) for saliency in maps}) == len(maps)
+
+
 def test_several_targets(score_fn, images):
     both = saljax.explain(GLAS, score_fn, images, np.tile([0, 3], (8, 1)))
     assert both.shape == (8, 2, 12, 12)
@@ -140,6 +152,7 @@ def test_no_images_give_no_maps(score_fn):
         ({"targets": np.ones(8)}, "`targets` must be whole numbers; got float64"),
         ({"targets": jnp.eye(8)}, "`targets` must be whole numbers; got float32"),
         ({"targets": np.ones((8, 1, 1), int)}, r"`targets`.*got shape \(8, 1, 1\)"),
+        ({"key": 0}, r"`key` must be one key, such as jax.random.key\(0\); got 0"),
         ({"ids": np.ones(8)}, "`ids` must be whole numbers; got float64"),
         ({"ids": np.arange(8) + 2**32}, "`ids` must fit 32 bits; got 4294967296 to 4294967303"),
         ({"ids": np.zeros((8, 1), int)}, r"`ids`.*got shape \(8, 1\)"),

@@ -2,9 +2,8 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Key, UInt
 
-from saljax.core import checks, chunks
+from saljax.core import checks, chunks, keys
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.gradients.gradient import gradients
 from saljax.ops import images, maps
@@ -15,7 +14,7 @@ def smoothgrad(
     image: Image,
     target: Target,
     *,
-    key: Key[Array, ""] | UInt[Array, "2"],
+    key: keys.RandomKey,
     num_samples: int = 50,
     noise: float = 0.15,
     reduce: Reduction | None = maps.max_abs,
@@ -47,12 +46,12 @@ def smoothgrad(
     """
     checks.count(num_samples=num_samples, chunk_size=chunk_size)
     images.check(image)
-    sigma, dtype = noise * (image.max() - image.min()), jnp.result_type(image)
+    sigma = noise * (image.max() - image.min())
 
-    def noisy_gradients(keys):
-        copies = jax.vmap(lambda k: image + sigma * jax.random.normal(k, image.shape, dtype))
-        return gradients(score_fn, copies(keys), target)
+    def noisy_gradients(keys_of):
+        away = jax.vmap(lambda k: jax.random.normal(k, image.shape, jnp.float32))(keys_of)
+        return gradients(score_fn, image[None] + sigma * away.astype(image.dtype), target)
 
-    keys = jax.random.split(key, num_samples)
-    signed = chunks.sum_over(noisy_gradients, keys, chunk_size) / num_samples
+    of_samples = jax.random.split(keys.own(key), num_samples)
+    signed = chunks.sum_over(noisy_gradients, of_samples, chunk_size) / num_samples
     return signed if reduce is None else reduce(signed)

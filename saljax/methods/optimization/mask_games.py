@@ -6,7 +6,7 @@ from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key, UInt
+from jaxtyping import Array, Float, Int, Key
 
 from saljax.core import checks, chunks, scores
 from saljax.core.optimize import Optimized, adam, minimize
@@ -34,7 +34,7 @@ def begin(
     top: int | None,
     game: Game,
     init: Literal["circle", "uniform"] | Flat,
-    key: Key[Array, ""] | UInt[Array, "2"] | None,
+    key: Key[Array, ""] | None,
     chunk_size: int,
 ) -> tuple[Float[Array, "*cells"], Int[Array, "*classes"]]:
     """The mask to start from, and the class or classes whose score is played for.

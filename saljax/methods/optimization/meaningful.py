@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt
+from jaxtyping import Array, Float
 
-from saljax.core import checks
+from saljax.core import checks, keys
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.optimization.mask_games import begin, play
 from saljax.ops import images, perturb
@@ -45,7 +45,7 @@ def meaningful_perturbation(
     image: Image,
     target: Target,
     *,
-    key: Key[Array, ""] | UInt[Array, "2"],
+    key: keys.RandomKey,
     game: Literal["deletion", "preservation"] = "deletion",
     num_steps: int = 300,
     learning_rate: float = 0.1,
@@ -132,8 +132,9 @@ def meaningful_perturbation(
         if callable(baseline)
         else images.resize(nothing, larger)
     )
-    start_key, jitter_key = jax.random.split(key)
-    offsets = jax.random.randint(jitter_key, (num_steps, len(spatial)), 0, max(jitter, 1))
+    start_key, jitter_key = jax.random.split(keys.own(key))
+    shape, end = (num_steps, len(spatial)), max(jitter, 1)
+    offsets = jax.random.randint(jitter_key, shape, 0, end, jnp.int32)
     # Both the repetition of cells and the blur are separable and linear: one small matrix an axis.
     enlarging = [
         images.blur(

@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, Float, Int, Key, UInt
+from jaxtyping import Array, Float, Int
 
-from saljax.core import checks
+from saljax.core import checks, keys
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import score_masked
 from saljax.ops import maps, masks, perturb
@@ -36,7 +36,7 @@ def lime(
     image: Image,
     target: Target,
     *,
-    key: Key[Array, ""] | UInt[Array, "2"],
+    key: keys.RandomKey,
     num_samples: int = 1000,
     grid: int = 8,
     segments: Int[Array, "*spatial"] | Int[np.ndarray, "*spatial"] | None = None,
@@ -97,6 +97,7 @@ def lime(
     checks.count(num_samples=num_samples, grid=grid, chunk_size=chunk_size)
     checks.positive(kernel_width=kernel_width)
     checks.not_negative(alpha=alpha)
+    key = keys.own(key)
     spatial = image.shape[:-1]
     if segments is None and num_segments is not None:
         raise ValueError("`num_segments` says how many `segments` there are; give them, or `grid`.")
@@ -107,7 +108,8 @@ def lime(
     occurs = jnp.zeros(number, jnp.float32).at[labels].set(1.0)
 
     def draw(index):
-        shown = jax.random.bernoulli(jax.random.fold_in(key, index), 0.5, (number,))
+        own, half = jax.random.fold_in(key, index), jnp.float32(0.5)
+        shown = jax.random.bernoulli(own, half, (number,))
         return jnp.where(shown | (index == 0), occurs, 0.0)
 
     shown = jax.vmap(draw)(jnp.arange(num_samples))

@@ -5,9 +5,9 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt
+from jaxtyping import Array, Float
 
-from saljax.core import checks
+from saljax.core import checks, keys
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import covered, score_masked, sum_masks
 from saljax.ops import masks, perturb
@@ -31,7 +31,7 @@ def rise(
     image: Image,
     target: Target,
     *,
-    key: Key[Array, ""] | UInt[Array, "2"],
+    key: keys.RandomKey,
     num_masks: int = 8000,
     grid: int = 7,
     probability: float = 0.5,
@@ -83,6 +83,7 @@ def rise(
     if isinstance(probability, Real) and float(probability) > 1:
         raise ValueError(f"`probability` must be at most 1; got {probability}.")
     checks.one_of(("expectation", "coverage"), divide_by=divide_by)
+    key = keys.own(key)
     spatial, by_coverage = image.shape[:-1], divide_by == "coverage"
     indices = jnp.arange(num_masks)
 

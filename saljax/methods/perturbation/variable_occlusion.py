@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, UInt
+from jaxtyping import Array, Float, Key
 
-from saljax.core import checks, chunks
+from saljax.core import checks, chunks, keys
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import drop_map, score_drops
 from saljax.ops import masks, perturb
@@ -39,7 +39,7 @@ def variable_occlusion(
     image: Image,
     target: Target,
     *,
-    key: Key[Array, ""] | UInt[Array, "2"],
+    key: keys.RandomKey,
     num_masks: int = 784,
     softness: float = 10.0,
     blur: float = 10.0,
@@ -94,8 +94,8 @@ def variable_occlusion(
     def pixels_of(disc):
         return jnp.maximum(masks.disc(spatial, *disc).sum(), 1.0)
 
-    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(num_masks))
-    centers, radii = discs = jax.vmap(lambda k: draw_disc(k, spatial))(keys)
+    of_discs = jax.vmap(jax.random.fold_in, (None, 0))(keys.own(key), jnp.arange(num_masks))
+    centers, radii = discs = jax.vmap(lambda k: draw_disc(k, spatial))(of_discs)
     nothing = centers[:1], jnp.zeros_like(radii[:1])
     unseen = perturb.blurred(blur * scale)(image)
     drops = score_drops(score_fn, image, target, disc_at, discs, nothing, unseen, chunk_size)
@@ -117,7 +117,7 @@ def variable_occlusion(
 
 
 def draw_disc(
-    key: Key[Array, ""] | UInt[Array, "2"], spatial: tuple[int, ...]
+    key: Key[Array, ""], spatial: tuple[int, ...]
 ) -> tuple[Float[Array, " rank"], Float[Array, ""]]:
     """A disc as `variable_occlusion` draws it.
 
@@ -129,10 +129,10 @@ def draw_disc(
         Center (rank,) in array indices, and radius () in pixels.
     """
     normal_key, place_key = jax.random.split(key)
-    of_area, of_vertical = jax.random.normal(normal_key, (2,))
+    of_area, of_vertical = jax.random.normal(normal_key, (2,), jnp.float32)
     area = jnp.exp(LOG_AREA[0] + LOG_AREA[1] * of_area)
     sides = jnp.asarray(spatial, jnp.float32)
-    place = sides * jax.random.uniform(place_key, sides.shape)
+    place = sides * jax.random.uniform(place_key, sides.shape, jnp.float32)
     if len(spatial) == 2:
         vertical = (VERTICAL[0] + VERTICAL[1] * of_vertical) / SIDE
         place = place.at[0].set(jnp.clip(vertical, 0, 1) * sides[0])
