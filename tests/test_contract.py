@@ -134,6 +134,16 @@ def cases_with(parameter):
     )
 
 
+def channels_first(first, weights, images, moved=True):
+    """Logits; the hidden layer has half the image's resolution, and its channels first."""
+    hidden = jax.nn.relu(images @ first)[:, ::2, ::2]
+    if moved:
+        hidden = jnp.moveaxis(saljax.tag(jnp.moveaxis(hidden, -1, 1), "hidden"), 1, -1)
+    else:
+        hidden = saljax.tag(hidden, "hidden")
+    return hidden.mean((1, 2)) @ weights
+
+
 def softmax_score(weights, images):
     return jax.nn.softmax(images.reshape(len(images), -1) @ weights)
 
@@ -231,6 +241,22 @@ def test_keys_of_rbg_draw_for_one_image_alone(case, score_fn, images):
     found = together(score_fn, images[:2], keys)
     for place in range(2):
         close(found[place], alone(score_fn, images[place], keys[place]))
+
+
+@cases_with("to_spatial")
+def test_channels_first_are_told_and_moved(case):
+    rng = np.random.default_rng(3)
+    image, *weights = (
+        jnp.asarray(rng.uniform(size=shape), jnp.float32)
+        for shape in ((8, 12, 3), (3, 6), (6, CLASSES))
+    )
+    method = functools.partial(case.eager, layer="hidden")
+    first = jax.tree_util.Partial(channels_first, *weights)
+    with pytest.raises(ValueError, match=r"'hidden' is \(6, 4, 6\).*to_spatial=lambda a: jnp.move"):
+        jax.eval_shape(method, first, image, 1)
+    found = method(first, image, 1, to_spatial=lambda a: jnp.moveaxis(a, 0, -1))
+    last = jax.tree_util.Partial(channels_first, *weights, moved=False)
+    close(found, method(last, image, 1))
 
 
 def test_permuting_classes_changes_nothing(case, score_fn, images):

@@ -51,7 +51,9 @@ def tag(x: Float[Array, "..."], name: str) -> Float[Array, "..."]:
 
     Args:
         x: any activation, images along its first axis; without that axis in a function of one
-            example of which `score_fn` is the `jax.vmap`.
+            example of which `score_fn` is the `jax.vmap`. Methods that make a map of it read
+            (*spatial, channels), as Flax has it; channels first, as Equinox and torch have them,
+            and tokens need their `to_spatial`, such as `lambda a: jnp.moveaxis(a, 0, -1)`.
         name: the layer's name, unique within one score function.
 
     Returns:

@@ -45,7 +45,7 @@ def test_at_a_layer(cnn):
     expected = np.abs(np.asarray(cnn.weights["dense"])[:, 1]).max() / 16
     np.testing.assert_allclose(saliency, np.full((4, 4), expected), rtol=1e-5)
     assert saljax.guided_backprop(cnn.score_fn, cnn.image, 1, layer="block").shape == (8, 8)
-    with pytest.raises(ValueError, match=r"`layer` is \(6,\); a map needs 2 spatial axes"):
+    with pytest.raises(ValueError, match=r"'mean' is \(6,\), an image of this rank needs 2"):
         saljax.guided_backprop(cnn.score_fn, cnn.image, 1, layer="mean")
 
 

@@ -1,17 +1,15 @@
 """Grad-CAM."""
 
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import taps
+from saljax.core.spatial import ToSpatial, spatial
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.ops import images
 
 Activation = Float[Array, "..."]
-ToSpatial = Callable[[Activation], Float[Array, "*spatial channels"]]
 
 
 def grad_cam(
@@ -35,8 +33,8 @@ def grad_cam(
         layer: name of a tagged activation; None: the last one with spatial axes that is not the
             output of a pooling, which is the last convolutional layer of the paper (in SqueezeNet
             it gives the scores already; `saljax.models.info(name).layer` is the one before).
-        to_spatial: for a layer that is no (*spatial, channels) itself, such as a transformer's
-            tokens: a linear function that makes it one, for example
+        to_spatial: for a layer that is no (*spatial, channels) itself: a linear function that makes
+            it one. Channels first: `lambda a: jnp.moveaxis(a, 0, -1)`; a transformer's tokens:
             `lambda tokens: tokens[1:].reshape(14, 14, -1)`.
         resize: bring the map to the size of the image, linearly; False: the layer's own size.
 
@@ -44,7 +42,8 @@ def grad_cam(
         (*spatial) map >= 0.
 
     Raises:
-        ValueError: `score_fn` tags no such layer, or none with spatial axes; several targets.
+        ValueError: `score_fn` tags no such layer, or none with spatial axes; the layer's shape
+            does not go with the image's and there is no `to_spatial`; several targets.
 
     Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
     """
@@ -64,12 +63,7 @@ def read(
     if layer is None:
         layer = taps.last_spatial(score_fn, image)
     both = taps.activation_and_gradient(score_fn, image, target, layer)
-    activation, gradient = both if to_spatial is None else map(to_spatial, both)
-    if activation.ndim != image.ndim:
-        raise ValueError(
-            f"{layer!r} is {activation.shape}, an image of this rank needs {image.ndim - 1} "
-            "spatial axes and channels; choose another `layer`, or give `to_spatial`"
-        )
+    activation, gradient = (spatial(x, image, layer, to_spatial) for x in both)
     return activation, gradient
 
 

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 
+from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Saliency, ScoreFn, Target
-from saljax.methods.cams.grad_cam import ToSpatial, finish, read
+from saljax.methods.cams.grad_cam import finish, read
 
 
 def grad_cam_plus_plus(

@@ -1,5 +1,6 @@
 """Deconvnet."""
 
+from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
@@ -11,6 +12,7 @@ def deconvnet(
     target: Target,
     *,
     layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
 ) -> Saliency:
@@ -24,6 +26,7 @@ def deconvnet(
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
         layer: see `guided_backprop`.
+        to_spatial: see `guided_backprop`.
         reduce: see `guided_backprop`.
         resize: see `guided_backprop`.
 
@@ -36,4 +39,4 @@ def deconvnet(
     Source: Zeiler, Fergus, ECCV 2014, section 2.1, started at a class instead of a feature.
     """
     _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.DECONV)
-    return rules.to_map(signed, image, reduce, resize)
+    return rules.to_map(signed, image, layer, to_spatial, reduce, resize)

@@ -3,6 +3,7 @@
 import jax
 
 from saljax.core import program, taps
+from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
@@ -14,6 +15,7 @@ def excitation_backprop(
     target: Target,
     *,
     layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
 ) -> Saliency:
@@ -34,6 +36,8 @@ def excitation_backprop(
         layer: name of the tagged activation where the map is read, one that is >= 0; None: the
             last one with spatial axes. The authors read earlier ones: pool2 of GoogLeNet, pool4 of
             VGG-16; TorchRay reads layer3 of ResNet-50.
+        to_spatial: for a layer that is no (*spatial, channels) itself: a linear function that makes
+            it one, such as `lambda a: jnp.moveaxis(a, 0, -1)` of channels first.
         reduce: what is made of the channels, (*spatial, C) -> (*spatial); the sum in the paper;
             None: all channels, never resized.
         resize: bring the map to the size of the image, linearly; False: the layer's own size.
@@ -51,7 +55,7 @@ def excitation_backprop(
     """
     layer = layer or taps.last_spatial(score_fn, image)
     _, signal, _ = rules.send_back(score_fn, image, target, layer, rules.excitation())
-    return rules.to_map(signal, image, reduce, resize)
+    return rules.to_map(signal, image, layer, to_spatial, reduce, resize)
 
 
 def contrastive_excitation_backprop(
@@ -61,6 +65,7 @@ def contrastive_excitation_backprop(
     *,
     layer: str | None = None,
     contrast_layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
 ) -> Saliency:
@@ -79,6 +84,7 @@ def contrastive_excitation_backprop(
         contrast_layer: name of the tagged activation that the classifier reads; None: whatever the
             last linear operation of `score_fn` reads, which is that layer in the networks of the
             paper.
+        to_spatial: see `excitation_backprop`.
         reduce: see `excitation_backprop`; with None the difference keeps its sign.
         resize: see `excitation_backprop`.
 
@@ -106,7 +112,7 @@ def contrastive_excitation_backprop(
     composite = rules.excitation(number)
     _, signal, _ = rules.send_back(score_fn, image, target, layer, composite)
     contrast = None if reduce is None else lambda x: jax.nn.relu(reduce(x))
-    return rules.to_map(signal, image, contrast, resize)
+    return rules.to_map(signal, image, layer, to_spatial, contrast, resize)
 
 
 def _classifier(

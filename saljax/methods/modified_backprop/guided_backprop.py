@@ -1,5 +1,6 @@
 """Guided backpropagation."""
 
+from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
@@ -11,6 +12,7 @@ def guided_backprop(
     target: Target,
     *,
     layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
 ) -> Saliency:
@@ -25,6 +27,8 @@ def guided_backprop(
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
         layer: name of a tagged activation where the map is read; None: the image.
+        to_spatial: for a layer that is no (*spatial, channels) itself: a linear function that makes
+            it one, such as `lambda a: jnp.moveaxis(a, 0, -1)` of channels first.
         reduce: what is made of the channels, (*spatial, C) -> (*spatial); the paper shows the
             signal itself as a color picture, which `reduce=None` returns, signed and never resized.
         resize: bring a layer's map to the size of the image, linearly; False: its own size.
@@ -34,9 +38,10 @@ def guided_backprop(
 
     Raises:
         ValueError: `score_fn` has no ReLU, or something in it has no rule, see `saljax.override`;
-            it tags no such layer; several targets.
+            it tags no such layer, or one whose shape does not go with the image's without
+            `to_spatial`; several targets.
 
     Source: Springenberg, Dosovitskiy, Brox, Riedmiller, ICLR workshop 2015.
     """
     _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.GUIDED)
-    return rules.to_map(signed, image, reduce, resize)
+    return rules.to_map(signed, image, layer, to_spatial, reduce, resize)

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 
 from saljax.core import checks
+from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
 from saljax.ops import maps
@@ -15,6 +16,7 @@ def lrp(
     *,
     epsilon: float = 0.01,
     layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
 ) -> Saliency:
@@ -32,6 +34,7 @@ def lrp(
         epsilon: >= 0, in units of the activations: what is small beside it is not believed. Our
             choice; the paper has no default.
         layer: see `guided_backprop`.
+        to_spatial: see `guided_backprop`.
         reduce: see `guided_backprop`; here the sum, which keeps the total.
         resize: see `guided_backprop`.
 
@@ -50,4 +53,4 @@ def lrp(
     x, signal, score = rules.send_back(score_fn, image, target, layer, composite)
     stable = score + jnp.where(score < 0, -epsilon, epsilon)
     last = jnp.where(stable == 0, 1, score / jnp.where(stable == 0, 1, stable))
-    return rules.to_map(x * signal * last.astype(x.dtype), image, reduce, resize)
+    return rules.to_map(x * signal * last.astype(x.dtype), image, layer, to_spatial, reduce, resize)

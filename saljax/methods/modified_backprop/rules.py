@@ -12,6 +12,7 @@ from jaxtyping import Array, Float
 from saljax.core import scores, taps
 from saljax.core.override import LINEAR, Rule, Rules
 from saljax.core.program import Operation
+from saljax.core.spatial import ToSpatial, spatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.ops import images
 
@@ -131,14 +132,17 @@ def send_back(
     return seen.activation, seen.back(one_hot), scores.of_class(seen.scores, target)[0]
 
 
-def to_map(signed: Activation, image: Image, reduce: Reduction | None, resize: bool) -> Saliency:
+def to_map(
+    signed: Activation,
+    image: Image,
+    layer: str | None,
+    to_spatial: ToSpatial | None,
+    reduce: Reduction | None,
+    resize: bool,
+) -> Saliency:
     """One value a place, brought to the size of the image if `resize`."""
     if reduce is None:
         return signed
-    if signed.ndim != image.ndim:
-        raise ValueError(
-            f"`layer` is {signed.shape}; a map needs {image.ndim - 1} spatial axes and channels. "
-            "Choose another layer, or take the raw signal with reduce=None"
-        )
-    saliency = reduce(signed).astype(jnp.float32)
+    channels_last = signed if layer is None else spatial(signed, image, layer, to_spatial)
+    saliency = reduce(channels_last).astype(jnp.float32)
     return images.resize(saliency, image.shape[:-1]) if resize else saliency
