@@ -26,6 +26,7 @@ from flax import nnx
 import saljax
 from saljax import metrics, models
 from saljax.data.folders import prepare, read_image
+from saljax.metrics.faithfulness import baselines
 from saljax.ops import maps, perturb
 from saljax.report import grids
 from saljax.runs import store
@@ -69,7 +70,10 @@ def judge(score_fn, images, saliencies):
 
     def one(image, saliency):
         shown = perturb.perturb(image, maps.normalize(saliency), perturb.mean_color)
-        areas = metrics.insertion_deletion(score_fn, image, MYOPIA, saliency, step=224 * 8)
+        areas = metrics.insertion_deletion(
+            score_fn, image, MYOPIA, saliency, step=224 * 8,
+            deletion_baseline=baselines.imagenet_mean,
+        )  # fmt: skip
         return score_fn(shown[None])[0, MYOPIA], areas.insertion, areas.deletion
 
     return jax.vmap(one)(images, saliencies)

@@ -132,7 +132,7 @@ def evaluate(
             raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
         known = classifier.load(model, weights, fetching)
         compared = rows.rows(methods, settings, about.layer, references)
-        measured = measures.measures(metrics, settings, about.input_shape, boxes is not None)
+        measured = measures.measures(metrics, settings, about, boxes is not None)
         names = [row.name for row in compared] + [measure.name for measure in measured]
         for name in settings:
             named(name, names, "method or metric of this table")

@@ -11,7 +11,9 @@ import numpy as np
 
 from saljax import metrics
 from saljax.evaluation.rows import Settings, keywords
+from saljax.metrics.faithfulness import baselines
 from saljax.metrics.localization.overlap import Rule
+from saljax.models.zoo import ModelInfo
 from saljax.runs.hyperparameters import in_effect, named
 
 Stored = Mapping[str, Sequence[Any]]
@@ -56,14 +58,14 @@ class Known(NamedTuple):
         function: takes what it needs for one image.
         needs: (saliency, boxes); (score_fn, image, target, saliency); or (saliency).
         columns: stored values, what is asked -> columns.
-        for_many: keywords whose default is another here, from the shape of the images.
+        for_many: keywords whose default is another here, from what is known of the classifier.
         says: what a reader of the table must know.
     """
 
     function: Callable
     needs: Literal["boxes", "classifier", "map"]
     columns: Callable[[Stored, Asked], list[Column]]
-    for_many: Callable[[tuple[int, ...]], dict[str, Any]] = lambda shape: {}
+    for_many: Callable[[ModelInfo], dict[str, Any]] = lambda about: {}
     says: str = ""
 
 
@@ -94,14 +96,14 @@ class Measure(NamedTuple):
 
 
 def measures(
-    names: str | None, settings: Settings, shape: tuple[int, ...], with_boxes: bool
+    names: str | None, settings: Settings, about: ModelInfo, with_boxes: bool
 ) -> list[Measure]:
     """Metrics to measure.
 
     Args:
         names: separated by commas; None for all that can be measured.
         settings: what was set in each of them.
-        shape: of the images.
+        about: the classifier.
         with_boxes: there are boxes.
 
     Returns:
@@ -120,7 +122,7 @@ def measures(
         known = MEASURES[name]
         if known.needs == "boxes" and not with_boxes:
             raise ValueError(f"--metrics: {name} needs --boxes")
-        given = known.for_many(shape) | keywords(known.function, settings.get(name, {}), name)
+        given = known.for_many(about) | keywords(known.function, settings.get(name, {}), name)
         function = functools.partial(known.function, **given)
         found.append(Measure(name, known, function, _program(function, known.needs)))
     return found
@@ -166,6 +168,12 @@ def _each(name: str, better: str, part: str | None = None) -> Callable:
 def _insertion_deletion(stored, asked):
     parts = [("insertion", "higher"), ("deletion", "lower")]
     return sum((_each(part, better, part)(stored, asked) for part, better in parts), [])
+
+
+def _of_rise(about):
+    """RISE's settings for many images: eight rows a step, and what 0 is to its classifiers."""
+    rows = {"step": 8 * about.input_shape[-2]}
+    return rows | ({"deletion_baseline": baselines.imagenet_mean} if about.imagenet_mean else {})
 
 
 def _iou(stored, asked):
@@ -281,7 +289,7 @@ MEASURES: dict[str, Known] = {
         metrics.insertion_deletion,
         "classifier",
         _insertion_deletion,
-        lambda shape: {"step": 8 * shape[-2]},  # eight rows, RISE's setting for many images
+        _of_rise,
         says="insertion and deletion are of the class explained; RISE takes the classifier's first "
         "choice (--target top-1)",
     ),

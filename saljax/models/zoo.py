@@ -30,6 +30,7 @@ class ModelInfo:
         labels: class names in the order of the logits.
         layer: the tagged activation that methods look at unless told otherwise.
         published: names of weights that `load` downloads.
+        imagenet_mean: its preprocessing makes ImageNet's mean color 0.
     """
 
     name: str
@@ -41,6 +42,7 @@ class ModelInfo:
     labels: tuple[str, ...]
     layer: str
     published: tuple[str, ...] = ()
+    imagenet_mean: bool = False
 
 
 def _birdlets() -> ModelInfo:
@@ -62,7 +64,10 @@ def _imagenet(
     text = f"{called} for ImageNet's 1000 classes, as torchvision builds it"
     names = labels.imagenet()
     downloads = tuple(published.PUBLISHED[name])
-    return ModelInfo(name, text, (side, side, 3), resize, side, False, names, layer, downloads)
+    shape = (side, side, 3)
+    return ModelInfo(
+        name, text, shape, resize, side, False, names, layer, downloads, imagenet_mean=True
+    )
 
 
 def _birds() -> ModelInfo:

@@ -7,15 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from saljax import metrics
+from saljax import metrics, models
 from saljax.evaluation.measures import ALPHAS, MEASURES, measures, to_json
+from saljax.models.zoo import ModelInfo
 
 SHAPE = (6, 8, 3)
+TINY = ModelInfo("tiny", "a tiny one", SHAPE, 6, None, True, ("a", "b", "c"), "none")
 
 
 def one(name, *texts, with_boxes=True):
     keywords = dict(text.split("=") for text in texts)
-    (found,) = measures(name, {name: keywords}, SHAPE, with_boxes)
+    (found,) = measures(name, {name: keywords}, TINY, with_boxes)
     return found
 
 
@@ -26,8 +28,8 @@ def boxes(number):
 
 
 def test_all_that_can_be_measured():
-    with_boxes = [m.name for m in measures(None, {}, SHAPE, True)]
-    without = [m.name for m in measures(None, {}, SHAPE, False)]
+    with_boxes = [m.name for m in measures(None, {}, TINY, True)]
+    without = [m.name for m in measures(None, {}, TINY, False)]
     assert with_boxes == list(MEASURES)
     assert without == ["faithfulness", "insertion_deletion", "score_drop", "skewness"]
 
@@ -36,9 +38,12 @@ def test_settings():
     assert one("pointing_game", "tolerance=3").settings() == {"tolerance": 3.0}
     assert one("iou_curve", "thresholds=0.2,0.5").settings() == {"thresholds": [0.2, 0.5]}
     settings = one("insertion_deletion").settings()
+    assert settings["deletion_baseline"] == "mean_color"
     assert settings["step"] == 64  # eight rows of eight pixels
     assert settings["insertion_baseline"] == "rise_blur"
     assert one("insertion_deletion", "step=5").settings()["step"] == 5
+    (of_imagenet,) = measures("insertion_deletion", {}, models.info("resnet18"), True)
+    assert of_imagenet.settings()["deletion_baseline"] == "imagenet_mean"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,7 @@ def test_settings():
 )
 def test_wrong_names(names, with_boxes, says):
     with pytest.raises(ValueError, match=says):
-        measures(names, {}, SHAPE, with_boxes)
+        measures(names, {}, TINY, with_boxes)
 
 
 def test_wrong_settings():

@@ -149,8 +149,8 @@ def test_pictures_of_bytes_are_refused(metric, arrays, score_fn):
         metric(score_fn, image, 0, jnp.asarray(arrays[2][0]))
 
 
-@pytest.mark.parametrize("shape", [(16, 2), (3, 4, 5, 1)])
-def test_signals_and_volumes(shape):
+@pytest.mark.parametrize("shape", [(16, 2), (3, 4, 5, 1), (6, 8, 4)])
+def test_signals_volumes_and_any_number_of_channels(shape):
     image, saliency = jnp.zeros(shape), jnp.zeros(shape[:-1])
     score_fn = Partial(score, jnp.zeros((image.size, 5)))
 
@@ -158,7 +158,7 @@ def test_signals_and_volumes(shape):
         mask = saliency > 0
         curve = metrics.faithfulness_curve(score_fn, image, 0, saliency)
         return curve, [
-            metrics.insertion_deletion(score_fn, image, 0, saliency, step=9, deletion_baseline=0.0),
+            metrics.insertion_deletion(score_fn, image, 0, saliency, step=9),
             metrics.score_drop(score_fn, image, 0, saliency),
             metrics.average_precision(saliency, mask),
             metrics.share_on_part(saliency, mask),

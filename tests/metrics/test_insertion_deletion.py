@@ -11,8 +11,8 @@ from saljax.metrics.faithfulness import baselines
 
 SHAPE = (12, 16)
 PIXELS = 192
-GRAY = np.float32([0.485, 0.456, 0.406])
 IMAGE = np.random.default_rng(0).uniform(size=(*SHAPE, 3)).astype(np.float32)
+MEAN = IMAGE.mean((0, 1))
 BLURRED = jax.jit(baselines.rise_blur)(jnp.asarray(IMAGE))
 
 
@@ -47,11 +47,11 @@ def random_map(seed):
     return jnp.asarray(np.random.default_rng(seed).normal(size=SHAPE), jnp.float32)
 
 
-def literally(saliency, target, step):
+def literally(saliency, target, step, color):
     """RISE's evaluation: replace `step` more pixels, ask, and so on; then the area."""
     order = sorted(np.ndindex(SHAPE), key=lambda p: -float(saliency[p]))
     blurred = np.asarray(BLURRED)
-    gray = np.broadcast_to(GRAY, IMAGE.shape)
+    gray = np.broadcast_to(color, IMAGE.shape)
     found = []
     for start, finish in [(blurred, IMAGE), (IMAGE, gray)]:
         shown, points = start.copy(), []
@@ -67,7 +67,7 @@ def literally(saliency, target, step):
 @pytest.mark.parametrize("step", [16, 25])
 def test_both_equal_the_papers_steps(step):
     saliency = jnp.round(4 * random_map(1))  # with equal values
-    areas, points = literally(saliency, 2, step)
+    areas, points = literally(saliency, 2, step, MEAN)
     found = curves(LINEAR, saliency, 2, step=step)
     np.testing.assert_allclose(found.insertion_curve, points[0], rtol=1e-4)
     np.testing.assert_allclose(found.deletion_curve, points[1], rtol=1e-4)
@@ -85,7 +85,7 @@ def test_closed_forms():
 
 def test_the_ends_are_the_image_and_its_baselines():
     found = curves(LINEAR, random_map(0), 1)
-    image, gray = jnp.asarray(IMAGE), jnp.broadcast_to(GRAY, IMAGE.shape)
+    image, gray = jnp.asarray(IMAGE), jnp.broadcast_to(MEAN, IMAGE.shape)
     ends = jnp.stack([BLURRED, image, image, gray])
     inserted, deleted = found.insertion_curve, found.deletion_curve
     np.testing.assert_allclose(
@@ -108,7 +108,7 @@ def test_areas_alone_and_other_baselines():
     def areas(saliency):
         return metrics.insertion_deletion(
             IN_CLEAN, jnp.asarray(IMAGE), 0, saliency, step=100,
-            insertion_baseline=0.0, deletion_baseline=jnp.asarray([0.0, 0.5, 1.0]),
+            insertion_baseline=0.0, deletion_baseline=baselines.imagenet_mean,
         )  # fmt: skip
 
     found = areas(random_map(0))
@@ -137,7 +137,10 @@ def test_score_drop_equals_its_definition():
         ({"chunk_size": 0}, "chunk_size"),
         ({"saliency": jnp.zeros((16, 12))}, r"spatial shape, \(12, 16\); got \(16, 12\)"),
         ({"target": jnp.asarray([0])}, "one class index"),
-        ({"image": jnp.zeros((12, 16, 1))}, "give a `deletion_baseline` of its own"),
+        (
+            {"image": jnp.zeros((12, 16, 1)), "deletion_baseline": baselines.imagenet_mean},
+            "has three channels and this image 1",
+        ),
     ],
 )
 @pytest.mark.usefixtures("as_users_run")

@@ -36,7 +36,7 @@ def imagenet_mean(image: Image) -> Image:
     """
     if image.shape[-1] != 3:
         raise ValueError(
-            f"ImageNet's mean color has three channels and this image {image.shape[-1]}; give a "
-            "`deletion_baseline` of its own."
+            f"ImageNet's mean color has three channels and this image {image.shape[-1]}; "
+            "`perturb.mean_color` fits any."
         )
     return jnp.broadcast_to(jnp.asarray(IMAGENET_MEAN, jnp.result_type(image)), image.shape)

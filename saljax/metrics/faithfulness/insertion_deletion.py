@@ -49,7 +49,7 @@ def insertion_deletion(
     *,
     step: int = 224,
     insertion_baseline: Baseline = baselines.rise_blur,
-    deletion_baseline: Baseline = baselines.imagenet_mean,
+    deletion_baseline: Baseline = perturb.mean_color,
     chunk_size: int = 32,
     details: bool = False,
 ) -> Any:
@@ -72,8 +72,9 @@ def insertion_deletion(
             takes eight rows where it evaluates many images.
         insertion_baseline: what insertion starts from: an image, anything that broadcasts to one,
             or a function of the image.
-        deletion_baseline: what deletion ends in, likewise; ImageNet's mean color is for images of
-            three channels.
+        deletion_baseline: what deletion ends in, likewise. The default, the image's own mean color,
+            fits any number of channels; for a classifier whose preprocessing makes ImageNet's mean
+            color 0 the paper's is `baselines.imagenet_mean`.
         chunk_size: images scored at a time; memory only, never the result.
         details: return the curves too.
 
@@ -85,7 +86,8 @@ def insertion_deletion(
         ValueError: shapes that do not go together, or a number out of its range.
 
     Source: Petsiuk, Das, Saenko, "RISE", BMVC 2018, section 4.1, and its official code, which works
-    on preprocessed images: its 0 is the mean color here.
+    on preprocessed images of ImageNet: its 0 is the mean color of that data set. The image's own,
+    where nothing is known of the classifier, is our choice.
     """
     checks.count(step=step, chunk_size=chunk_size)
     saliency = inputs.map_of(image, saliency, target)
