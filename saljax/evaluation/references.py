@@ -42,7 +42,7 @@ def random(
     Returns:
         (*spatial).
     """
-    return jax.random.uniform(key, image.shape[:-1])
+    return jax.random.uniform(key, image.shape[:-1], jnp.float32)
 
 
 REFERENCES = {"center": center, "random": random}

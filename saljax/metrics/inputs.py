@@ -57,11 +57,11 @@ def object_mask(
     Raises:
         ValueError: they are neither.
     """
-    objects = jnp.asarray(objects)
+    objects = objects if hasattr(objects, "dtype") else jnp.asarray(objects)
     if objects.dtype != jnp.bool_:
         return box_ops.inside_boxes(objects, shape)
     if objects.shape != shape:
         raise ValueError(
             f"`objects` must be boxes or a mask of the map's shape, {shape}; got {objects.shape}."
         )
-    return objects
+    return jnp.asarray(objects)

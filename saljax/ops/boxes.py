@@ -11,15 +11,18 @@ from jaxtyping import Array, Bool, Float, Num
 
 
 def check(boxes: Num[Array, "boxes 4"]) -> Float[Array, "boxes 4"]:
-    """Return boxes as float32.
+    """Return boxes as float32, those of NaN as boxes that end before they begin.
+
+    Nothing computes with a NaN then, which `jax_debug_nans` would take for a mistake.
 
     Raises:
         ValueError: they are not (B, 4).
     """
-    boxes = jnp.asarray(boxes, jnp.float32)
+    boxes = boxes if hasattr(boxes, "dtype") else jnp.asarray(boxes)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"`boxes` must be (B, 4), rows of x1, y1, x2, y2; got {boxes.shape}.")
-    return boxes
+    empty = jnp.asarray([[jnp.inf, jnp.inf, -jnp.inf, -jnp.inf]], jnp.float32)
+    return jnp.where(jnp.isnan(boxes), empty, boxes.astype(jnp.float32))
 
 
 def inside_boxes(boxes: Num[Array, "boxes 4"], shape: Sequence[int]) -> Bool[Array, "height width"]:

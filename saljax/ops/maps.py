@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 
@@ -50,8 +51,8 @@ def blobs(mask: Bool[Array, "*spatial"]) -> Int[Array, "*spatial"]:
 
     def grow(state):
         labels, _ = state
-        window = (3,) * mask.ndim
-        grown = jax.lax.reduce_window(labels, 0, jax.lax.max, window, (1,) * mask.ndim, "SAME")
+        window, none = (3,) * mask.ndim, np.int32(0)
+        grown = jax.lax.reduce_window(labels, none, jax.lax.max, window, (1,) * mask.ndim, "SAME")
         grown = jnp.where(mask, grown, 0)
         return grown, jnp.any(grown != labels)
 
@@ -70,7 +71,7 @@ def biggest_blob(mask: Bool[Array, "*spatial"]) -> Bool[Array, "*spatial"]:
     """
     labels = blobs(mask).ravel()
     sizes = jnp.zeros(mask.size + 1, jnp.int32).at[labels].add(1).at[0].set(0)
-    first_biggest = mask.size - jnp.argmax(sizes[::-1])
+    first_biggest = mask.size - jax.lax.argmax(sizes[::-1], 0, jnp.int32)
     return mask & (labels == first_biggest).reshape(mask.shape)
 
 
@@ -130,7 +131,7 @@ def region_means(
     """
     flat = jnp.where((labels >= 1) & (labels <= num_regions), labels, 0).ravel()
     rows = values.reshape(-1, flat.size).astype(jnp.float32)
-    sums = jnp.zeros((rows.shape[0], num_regions + 1)).at[:, flat].add(rows)
-    counts = jnp.zeros(num_regions + 1).at[flat].add(1.0)
+    sums = jnp.zeros((rows.shape[0], num_regions + 1), jnp.float32).at[:, flat].add(rows)
+    counts = jnp.zeros(num_regions + 1, jnp.float32).at[flat].add(1.0)
     leading = values.shape[: values.ndim - labels.ndim]
     return (sums[:, 1:] / counts[None, 1:]).reshape(*leading, num_regions)

@@ -24,5 +24,7 @@ def test_random(key):
     assert found.shape == (40, 50)
     assert float(found.min()) >= 0 and float(found.max()) < 1
     np.testing.assert_allclose(found.mean(), 0.5, atol=0.03)
+    with jax.enable_x64(True):
+        np.testing.assert_array_equal(random(lambda images: images, image, 0, key=key), found)
     other = random(lambda images: images, image, 0, key=jax.random.fold_in(key, 1))
     assert not np.array_equal(found, other)

@@ -96,6 +96,12 @@ def test_a_constant_map_points_to_the_corner_to_the_center_or_nowhere():
     assert not glas(flat, boxes_of([0, 0, 39, 19]))[0]
 
 
+def test_a_map_that_points_nowhere_is_no_nan_of_a_computation():
+    box = jnp.asarray([[0.0, 0, 39, 19]])
+    with jax.debug_nans(True):
+        assert not metrics.pointing_game_glas(jnp.ones(SHAPE), box)
+
+
 def test_any_box_counts_and_without_one_all_miss():
     saliency = bumps((6, 12, 1.0))
     for boxes, hit in [(boxes_of([39, 19, 39, 19], [10, 5, 14, 8]), True), (boxes_of(), False)]:

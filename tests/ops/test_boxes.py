@@ -38,6 +38,13 @@ def test_overlap_counts_pixels_of_both_corners():
 
 
 @pytest.mark.usefixtures("as_users_run")
+def test_padding_is_no_nan_of_a_computation():
+    with jax.debug_nans(True):
+        for some in (SOME, SOME.astype(np.float64)):
+            assert boxes.inside_boxes(some, SHAPE).any()
+
+
+@pytest.mark.usefixtures("as_users_run")
 def test_a_single_box_without_its_row_is_an_error():
     with pytest.raises(ValueError, match=r"`boxes` must be \(B, 4\), rows of x1, y1, x2, y2"):
         boxes.inside_boxes(jnp.asarray([1.0, 2.0, 3.0, 4.0]), SHAPE)

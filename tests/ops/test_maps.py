@@ -13,10 +13,15 @@ def test_normalize_spans_zero_to_one_and_survives_a_constant():
     np.testing.assert_array_equal(maps.normalize(jnp.full((3, 3), 7.0)), np.zeros((3, 3)))
 
 
-@pytest.mark.parametrize("shape", [(40,), (13, 17), (6, 7, 8)])
-def test_blobs_equal_scipy_with_diagonal_neighbors(shape):
+@pytest.mark.parametrize(
+    ("shape", "x64"), [((40,), False), ((13, 17), False), ((13, 17), True), ((6, 7, 8), True)]
+)
+def test_blobs_equal_scipy_with_diagonal_neighbors(shape, x64):
     mask = np.random.default_rng(0).uniform(size=shape) < {1: 0.5, 2: 0.25, 3: 0.05}[len(shape)]
-    ours = np.asarray(jax.jit(maps.blobs)(jnp.asarray(mask)))
+    with jax.enable_x64(x64):
+        ours = jax.jit(maps.blobs)(jnp.asarray(mask))
+    assert ours.dtype == jnp.int32
+    ours = np.asarray(ours)
     theirs, number = scipy.ndimage.label(mask, np.ones((3,) * len(shape)))
     pairs = set(zip(ours.ravel().tolist(), theirs.ravel().tolist(), strict=True))
     assert number > 2

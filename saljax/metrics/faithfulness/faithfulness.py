@@ -123,7 +123,7 @@ def faithfulness_relative(curves: Float[Array, "methods steps"]) -> Float[Array,
 
     Source: S3, section 4.2, tables 3 and 5: their mean over images.
     """
-    curves = jnp.asarray(curves)
+    curves = jnp.asarray(curves, jnp.float32)
     if curves.ndim != 2:
         raise ValueError(f"`curves` must be (methods, steps) of one image; got {curves.shape}.")
     return 100.0 * maps.normalize(curves.mean(axis=1))

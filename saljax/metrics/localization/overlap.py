@@ -153,7 +153,9 @@ def _extent(occupied, old, new):
     Pixel i has its center at (i + 1/2) old / new - 1/2 and takes from all within 1, or within
     old / new where that is more. In integers, since many centers fall exactly on the end.
     """
-    first, last = jnp.argmax(occupied), old - 1 - jnp.argmax(occupied[::-1])
+    from_each_end = jnp.stack([occupied, occupied[::-1]])
+    first, from_last = jax.lax.argmax(from_each_end, 1, jnp.int32)
+    last = old - 1 - from_last
     reach = 2 * jnp.maximum(old, new)
     low = ((2 * first + 1) * new - reach - old) // (2 * old) + 1
     high = -((old - (2 * last + 1) * new - reach) // (2 * old)) - 1

@@ -105,9 +105,11 @@ def pointing_game_glas(
     """
     saliency = inputs.picture_map(saliency)
     checks.not_negative(threshold=threshold)
-    row, column = localization_point(saliency, threshold=threshold)
+    blob = _blob(saliency, threshold)
+    row, column = maps.centroid(blob | ~blob.any())
     x1, y1, x2, y2 = box_ops.check(boxes).T
-    return jnp.any((x1 <= column) & (column <= x2) & (y1 <= row) & (row <= y2))
+    inside = (x1 <= column) & (column <= x2) & (y1 <= row) & (row <= y2)
+    return blob.any() & inside.any()
 
 
 def localization_point(
@@ -122,7 +124,11 @@ def localization_point(
     Returns:
         (rank,) in array indices; NaN for a constant map.
     """
-    return maps.centroid(maps.biggest_blob(maps.normalize(saliency) > threshold))
+    return maps.centroid(_blob(saliency, threshold))
+
+
+def _blob(saliency, threshold):
+    return maps.biggest_blob(maps.normalize(saliency) > threshold)
 
 
 def is_small(
@@ -175,7 +181,7 @@ def mean_over_classes(
     values = jnp.asarray(values, jnp.float32)
     classes = jnp.asarray(classes)
     there = ~jnp.isnan(values) & (classes >= 0)  # jax drops those above
-    sums = jnp.zeros(num_classes).at[classes].add(jnp.where(there, values, 0.0))
-    counts = jnp.zeros(num_classes).at[classes].add(there.astype(jnp.float32))
+    sums = jnp.zeros(num_classes, jnp.float32).at[classes].add(jnp.where(there, values, 0.0))
+    counts = jnp.zeros(num_classes, jnp.float32).at[classes].add(there.astype(jnp.float32))
     means = sums / jnp.where(counts > 0, counts, 1.0)
     return means.sum() / (counts > 0).sum().astype(jnp.float32)
