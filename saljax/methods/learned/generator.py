@@ -97,10 +97,10 @@ class MaskGenerator(nnx.Module):
 
     def __call__(
         self,
-        activations: Sequence[Features],
+        activations: Sequence[Float[Array, "batch ..."]],
         target: Int[Array, " batch"],
         confidence: float = 0.0,
-    ) -> Features:
+    ) -> Float[Array, "batch ..."]:
         """Features (N, *spatial of the finest layer, channels), for one class an image."""
         x, *finer = activations
         kept = jax.nn.sigmoid(self.similarity(x, target) - confidence)
@@ -129,7 +129,7 @@ class UpCell(nnx.Module):
         self.norm = batch_norm(wide, rngs)
         self.block = Bottleneck(outputs + skip[-1], outputs, rank, rngs=rngs)
 
-    def __call__(self, x: Features, skip: Features) -> Features:
+    def __call__(self, x: Features, skip: Float[Array, "batch ..."]) -> Float[Array, "batch ..."]:
         """Map (N, *small, inputs), (N, *large, C) to (N, *large, outputs)."""
         x = jax.nn.relu(self.norm(self.up(x)))
         x = pixel_shuffle(x) if self.shuffles else x
@@ -152,7 +152,7 @@ class Bottleneck(nnx.Module):
         self.norm3 = batch_norm(outputs, rngs)
         self.project = nnx.Linear(inputs, outputs, rngs=rngs)
 
-    def __call__(self, x: Features) -> Features:
+    def __call__(self, x: Features) -> Float[Array, "batch *spatial outputs"]:
         """Map (N, *spatial, inputs) to (N, *spatial, outputs)."""
         y = jax.nn.relu(self.norm1(self.reduce(x)))
         y = jax.nn.relu(self.norm2(self.conv(y)))
@@ -164,7 +164,7 @@ def batch_norm(channels: int, rngs: nnx.Rngs) -> nnx.BatchNorm:
     return nnx.BatchNorm(channels, use_running_average=True, momentum=0.9, epsilon=1e-5, rngs=rngs)
 
 
-def pixel_shuffle(x: Features) -> Features:
+def pixel_shuffle(x: Features) -> Float[Array, "batch ..."]:
     """(N, *spatial, 2^rank C) -> (N, *(2 spatial), C): each place's channels become its pixels.
 
     Source: Shi et al., CVPR 2016.
@@ -179,13 +179,13 @@ def pixel_shuffle(x: Features) -> Features:
 
 def head_rows(
     score_fn: ScoreFn, image: Image, layer: str, num_classes: int
-) -> Float[Array, "classes channels"] | None:
+) -> Float[Array, "classes features"] | None:
     """What each class adds to its logit at a place of a layer: rows of the classifier's last layer.
 
     V_k = sum over places of dz_k/dF, minus its mean over the classes. Where the logits are linear
     in the activation, as after a global mean, this is the classifier's own weight vector and
     <F, V_k> the class activation map (but for what all classes share); where they are not, the
-    derivative at twice the activation differs, and there are no such rows.
+    derivative is another one at noise in its place, and there are no such rows.
 
     Args:
         score_fn: images (N, *spatial, C) -> logits (N, K).
@@ -204,6 +204,7 @@ def head_rows(
             lambda one: back(one)[0].sum(tuple(range(at.ndim - 1))), jnp.eye(num_classes)
         )
 
-    once, twice = jax.jit(rows)(activation), jax.jit(rows)(2 * activation)
-    linear = jnp.abs(once - twice).max() <= 1e-3 * jnp.abs(once).max()
-    return once - once.mean(axis=0, keepdims=True) if bool(linear) else None
+    noise = activation.std() * jax.random.normal(jax.random.key(0), activation.shape)
+    here, there = jax.jit(rows)(activation), jax.jit(rows)(noise.astype(activation.dtype))
+    linear = jnp.abs(here - there).max() <= 1e-3 * jnp.abs(here).max()
+    return here - here.mean(axis=0, keepdims=True) if bool(linear) else None

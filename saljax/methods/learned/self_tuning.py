@@ -9,6 +9,7 @@ from saljax.core.types import Image, Images, Saliency, ScoreFn, Target
 from saljax.methods.learned import backgrounds
 from saljax.methods.learned.masking_model import Classes, Masks
 from saljax.ops import images as image_ops
+from saljax.ops import perturb
 
 BINS = 8
 """Places of the ranking at which the classifier is asked in training; 32 when a map is tuned, as
@@ -70,8 +71,11 @@ def remaining(score_fn: ScoreFn, images: Images, target: Classes, masks: Masks) 
 
     def shown(image, mask, blurred):
         ranks = ranking.ranks(mask)
-        top = jax.vmap(lambda count: (ranks < count).astype(image.dtype))(counts)[..., None]
-        return image * top + blurred * (1 - top)
+
+        def first(count):
+            return perturb.blend(image, (ranks < count).astype(image.dtype), blurred)
+
+        return jax.vmap(first)(counts)
 
     together = jax.vmap(shown)(images, masks, blurred)
     logits = score_fn(together.reshape(-1, *images.shape[1:])).astype(jnp.float32)
@@ -87,7 +91,9 @@ def _counts(pixels, num_steps):
 
 def _weights(curve, counts, saliency, normalize):
     best = jax.lax.cummax(curve)
-    at = jnp.interp(ranking.ranks(saliency) + 1.0, counts.astype(jnp.float32), best)
+    at = jnp.interp(
+        ranking.ranks(saliency).astype(jnp.float32) + 1, counts.astype(jnp.float32), best
+    )
     missing = best[-1] - at
     if not normalize:
         return missing
