@@ -8,27 +8,30 @@ import numpy as np
 from saljax.data import folders, labelled
 from saljax.data.labelled import Labelled, Pictures
 
-HELD_OUT = ("val", "validation", "test")
+TRAIN = ("train", "training")
+Complain = Callable[[Path, str], None]
 
 
 def read_classes(
     folder: Path,
     share: float = 0.2,
     seed: int = 0,
-    complain: Callable[[Path, str], None] = lambda path, problem: None,
+    complain: Complain = lambda path, problem: None,
 ) -> Labelled:
     """Find pictures in FOLDER/CLASS, or in FOLDER/train/CLASS and FOLDER/val/CLASS.
 
-    The classes are the folders that have pictures directly inside, in order of their names; of
-    other files no notice is taken. Beside `train` the first of `val`, `validation` and `test` is
-    what is tested on, and its classes must be among those of `train`.
+    The classes are the folders that have pictures directly inside, in order of their names, or of
+    the numbers that all names are; of other files no notice is taken. Beside `train` (or
+    `training`, upper and lower case are the same) the first of `labelled.HELD_OUT` is what is
+    tested on, and its classes must be among those of `train`.
 
     Args:
         folder: an existing directory.
         share: of each class that is kept back where the folder has no split, see `labelled.split`.
             0.2 is our choice.
         seed: of that choice.
-        complain: called with each class folder that has no pictures, which is then left out.
+        complain: called with each class folder that has no pictures, which is then left out; with
+            the folders that are learned from and tested on; and with those that are passed over.
 
     Returns:
         The pictures, named by their paths, and the names of the classes. No picture is opened.
@@ -38,11 +41,7 @@ def read_classes(
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    train, apart = folder / "train", None
-    if train.is_dir() and _inside(train):
-        apart = next((folder / name for name in HELD_OUT if (folder / name).is_dir()), None)
-    else:
-        train = folder
+    train, apart = _parts(folder, complain)
     found = _pictures(train, complain)
     classes = tuple(found)
     pictures = _labelled(found, classes)
@@ -55,23 +54,56 @@ def read_classes(
     return Labelled(pictures, _labelled(tested, classes), classes)
 
 
+def _parts(folder: Path, complain: Complain) -> tuple[Path, Path | None]:
+    """What is learned from, and what is tested on where that lies apart."""
+    inside = _inside(folder)
+    train = next((one for one in inside if one.name.casefold() in TRAIN and _inside(one)), None)
+    if train is None:
+        return folder, None
+    with_classes = [one.name for one in inside if any(map(_has_pictures, _inside(one)))]
+    name = labelled.first_held_out(with_classes)
+    passed = [one.name for one in inside if one.name not in (train.name, name)]
+    text = f"learning from {train.name}, testing on {name or 'a part of it'}"
+    complain(folder, f"{text}; {_passed_over(passed)}" if passed else text)
+    return train, None if name is None else folder / name
+
+
 def _inside(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    found = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    if all(path.name.isdecimal() for path in found):
+        return sorted(found, key=lambda path: (int(path.name), path.name))
+    return sorted(found)
 
 
-def _pictures(
-    folder: Path, complain: Callable[[Path, str], None], least: int = 2
-) -> dict[str, list[Path]]:
-    found = {}
+def _has_pictures(folder: Path) -> bool:
+    return any(map(folders.is_picture, folder.iterdir()))
+
+
+def _pictures(folder: Path, complain: Complain, least: int = 2) -> dict[str, list[Path]]:
+    found, deeper = {}, []
     for place in _inside(folder):
         try:
             found[place.name] = folders.list_images(place)
         except folders.UnreadableImage as error:
             complain(place, str(error))
+        deeper += [f"{place.name}/{one.name}" for one in _inside(place) if _has_pictures(one)]
     if len(found) < least:
         what = f"only one class ({', '.join(found)})" if found else "no folders with pictures"
-        raise ValueError(f"{folder}: {what}; expected two folders or more, CLASS/*.jpg")
+        expected = "two folders or more, CLASS/*.jpg, or train/CLASS/*.jpg and val/CLASS/*.jpg"
+        some = None if found else next(filter(folders.is_picture, folder.rglob("*")), None)
+        seen = f"; found {some.relative_to(folder)}" if some else ""
+        raise ValueError(f"{folder}: {what}; expected {expected}{seen}")
+    if deeper:
+        text = "only pictures directly inside a class are read"
+        complain(folder, f"{text}; {_passed_over(deeper)}")
     return found
+
+
+def _passed_over(names: list[str]) -> str:
+    """`a, b and c are passed over`, or where they are many, `a, b and 5 more`."""
+    shown = names if len(names) < 4 else [*names[:2], f"{len(names) - 2} more"]
+    listed = " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+    return f"{listed} {'is' if len(names) == 1 else 'are'} passed over"
 
 
 def _labelled(found: dict[str, list[Path]], classes: tuple[str, ...]) -> Pictures:

@@ -1,6 +1,6 @@
 """Pictures of known classes, and which of them are kept back to test on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -8,6 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Int
 
 from saljax.data.folders import Picture
+
+HELD_OUT = ("val", "valid", "validation", "dev", "eval", "test", "testing")
+"""Usual names of pictures to test on while training, the first that is there is taken: what is
+called a test is for the end, once."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,12 @@ class Labelled(NamedTuple):
     train: Pictures
     held_out: Pictures
     classes: tuple[str, ...]
+
+
+def first_held_out(names: Iterable[str]) -> str | None:
+    """Return the first of `HELD_OUT` among some names, upper and lower case alike; or None."""
+    known = {name.casefold(): name for name in names}
+    return next((known[name] for name in HELD_OUT if name in known), None)
 
 
 def split(pictures: Pictures, share: float, seed: int) -> tuple[Pictures, Pictures]:

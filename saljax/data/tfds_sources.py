@@ -9,14 +9,12 @@ import numpy as np
 from saljax.data import folders, labelled
 from saljax.data.labelled import Labelled, Pictures
 
-HELD_OUT = ("validation", "test")
-
 
 def read_tfds(name: str, share: float = 0.2, seed: int = 0) -> Labelled:
     """Find the pictures of a data set that was prepared for random access.
 
     It lies in `$TFDS_DATA_DIR`, or `~/tensorflow_datasets`, in the format array_record; nothing is
-    downloaded. Learned from is `train`; tested on is `validation`, or else `test`.
+    downloaded. Learned from is `train`; tested on is the first of `labelled.HELD_OUT` there is.
 
     Args:
         name: as `tensorflow_datasets.data_source` takes it, such as `oxford_flowers102`.
@@ -46,7 +44,7 @@ def read_tfds(name: str, share: float = 0.2, seed: int = 0) -> Labelled:
         raise ValueError(f"tfds:{name} has only one class ({', '.join(classes)})")
     encoded = _opened(name, keys[0])
     train = _pictures(name, "train", encoded["train"], keys)
-    apart = next((split for split in HELD_OUT if split in splits), None)
+    apart = labelled.first_held_out(splits)
     if apart is None:
         return Labelled(*labelled.split(train, share, seed), classes)
     return Labelled(train, _pictures(name, apart, encoded[apart], keys), classes)

@@ -60,19 +60,60 @@ def test_held_out_of_few_pictures():
         assert back.tolist() == {0.01: [0, 1, 1, 1], 0.99: [0, 1, 2, 99]}[share]
 
 
-@pytest.mark.parametrize("apart", ["val", "validation", "test"])
-def test_a_split_that_is_there_is_taken(tmp_path, apart):
-    for split, number in (("train", 3), (apart, 2)):
-        for name in ("b", "a"):
-            for index in range(number):
-                save(tmp_path / split / name / f"{index}.png")
-    found = class_folders.read_classes(tmp_path)
+def classes_in(folder, *names, number=1):
+    for name in names:
+        for index in range(number):
+            save(folder / name / f"{index}.png")
+
+
+def read_and_said(folder, **options):
+    said = []
+    found = class_folders.read_classes(folder, complain=lambda *what: said.append(what), **options)
+    return found, [f"{path.relative_to(folder)}: {text}" for path, text in said]
+
+
+@pytest.mark.parametrize(
+    ("train", "apart"),
+    [
+        ("train", "val"), ("train", "valid"), ("TRAIN", "Validation"), ("train", "dev"),
+        ("train", "eval"), ("train", "test"), ("Training", "Testing"),
+    ],
+)  # fmt: skip
+def test_a_split_that_is_there_is_taken(tmp_path, train, apart):
+    classes_in(tmp_path / train, "b", "a", number=3)
+    classes_in(tmp_path / apart, "b", "a", number=2)
+    found, said = read_and_said(tmp_path)
     assert found.classes == ("a", "b")
     assert found.train.labels.tolist() == [0, 0, 0, 1, 1, 1]
     assert names(found.held_out) == ["a/0.png", "a/1.png", "b/0.png", "b/1.png"]
+    assert said == [f".: learning from {train}, testing on {apart}"]
     save(tmp_path / apart / "c" / "0.png")
-    with pytest.raises(ValueError, match=f"{apart}/c: no class of .*train"):
+    with pytest.raises(ValueError, match=f"{apart}/c: no class of .*{train}"):
         class_folders.read_classes(tmp_path)
+
+
+def test_of_several_splits_test_is_kept_for_the_end_and_what_is_passed_over_is_said(tmp_path):
+    for split in ("train", "valid", "test", "sample"):
+        classes_in(tmp_path / split, "a", "b", number=2)
+    found, said = read_and_said(tmp_path)
+    assert found.held_out.names[0] == str(tmp_path / "valid" / "a" / "0.png")
+    assert said == [".: learning from train, testing on valid; sample and test are passed over"]
+
+
+def test_pictures_without_classes_are_no_split(tmp_path):
+    """Kaggle's test/, whose labels nobody is told."""
+    classes_in(tmp_path / "train", "a", "b", number=5)
+    save(tmp_path / "test" / "1.png")
+    found, said = read_and_said(tmp_path)
+    assert (len(found.train.names), len(found.held_out.names)) == (8, 2)
+    assert said == [".: learning from train, testing on a part of it; test is passed over"]
+
+
+def test_classes_that_are_numbers_are_in_their_order(tmp_path):
+    classes_in(tmp_path, "10", "2", "0", "1", number=2)
+    assert class_folders.read_classes(tmp_path).classes == ("0", "1", "2", "10")
+    classes_in(tmp_path, "1b", number=2)
+    assert class_folders.read_classes(tmp_path).classes == ("0", "1", "10", "1b", "2")
 
 
 def test_train_alone_is_split(tmp_path):
@@ -84,15 +125,42 @@ def test_train_alone_is_split(tmp_path):
     assert (len(found.train.names), len(found.held_out.names)) == (8, 2)
 
 
-def test_what_is_no_folder_of_classes_is_said_in_one_line(tmp_path):
-    cases = {"missing": "no such folder", "empty": "no folders with pictures; expected two"}
-    (tmp_path / "empty").mkdir()
-    save(tmp_path / "one" / "cat" / "1.png")
-    cases["one"] = r"only one class \(cat\); expected two folders or more, CLASS/\*\.jpg"
-    for name, message in cases.items():
-        with pytest.raises(ValueError, match=f"{name}: {message}") as error:
-            class_folders.read_classes(tmp_path / name)
-        assert "\n" not in str(error.value)
+@pytest.mark.parametrize(
+    ("pictures", "message"),
+    [
+        ([], "no folders with pictures; expected two folders or more, CLASS/.*train/CLASS/"),
+        (["cat/1.png"], r"only one class \(cat\); expected two folders or more, CLASS/\*\.jpg"),
+        (["1.png"], "no folders with pictures; .*; found 1.png"),
+        (
+            ["cat/2019/1.png", "dog/2020/2.png"],
+            "no folders with pictures; .*; found (cat/2019/1|dog/2020/2).png",
+        ),
+        (
+            ["val/cat/1.png", "val/dog/1.png"],
+            "no folders with pictures; .*; found val/(cat|dog)/1.png",
+        ),
+    ],
+)
+def test_what_is_no_folder_of_classes_is_said_in_one_line(tmp_path, pictures, message):
+    for path in pictures:
+        save(tmp_path / path)
+    with pytest.raises(ValueError, match=f"{tmp_path}: {message}") as error:
+        class_folders.read_classes(tmp_path)
+    assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="missing: no such folder"):
+        class_folders.read_classes(tmp_path / "missing")
+
+
+def test_pictures_deeper_in_a_class_are_passed_over_and_said(tmp_path):
+    classes_in(tmp_path, "cat", "dog", number=2)
+    save(tmp_path / "dog" / "2019" / "1.png")
+    save(tmp_path / "cow" / "2019" / "1.png")
+    found, said = read_and_said(tmp_path)
+    assert found.classes == ("cat", "dog")
+    assert said == [
+        "cow: is a directory without images",
+        ".: only pictures directly inside a class are read; cow/2019 and dog/2019 are passed over",
+    ]
 
 
 @pytest.mark.parametrize("kept", [frames.KEPT, 0])
@@ -157,7 +225,7 @@ def tiny_birds(folder, **splits):
 
 @pytest.mark.filterwarnings("ignore")  # of tensorflow-datasets while it writes
 def test_tfds_is_read_without_tensorflow(tmp_path):
-    tiny_birds(tmp_path, train=10, test=4)
+    tiny_birds(tmp_path, train=10, test=3, valid=4)
     found = tfds_sources.read_tfds("tiny_birds")
     assert found.classes == ("wren", "tit")
     assert sorted(found.train.labels.tolist()) == [0] * 5 + [1] * 5
