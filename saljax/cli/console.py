@@ -1,17 +1,48 @@
 """What all commands say to people, and how."""
 
 import contextlib
+import shlex
+import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
-MISTAKE, INTERRUPTED = 2, 130
+from saljax.runs.progress import cleared
+
+MISTAKE, INTERRUPTED, CLOSED = 2, 130, 141
+"""Exit codes after bad input, after Ctrl-C, and where nobody reads what is printed."""
+
+
+def echo(text: str = "", err: bool = False, end: str = "\n") -> None:
+    """Print, whatever is in the way.
+
+    Letters that the terminal or pipe cannot show, and bytes of file names that are no letters, are
+    escaped; a progress bar is drawn again below.
+    """
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    with cleared():
+        shown = (text + end).encode(encoding, "backslashreplace").decode(encoding)
+        click.echo(shown, nl=False, err=err)
 
 
 def say(text: str) -> None:
     """One line on stderr."""
-    click.echo(f"saljax: {' '.join(text.split())}", err=True)
+    echo(f"saljax: {' '.join(text.split())}", err=True)
+
+
+def command(*words: object) -> str:
+    """A command of saljax for the shell, as this one was called, to be copied from the terminal."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        program = [Path(sys.executable).name, "-m", "saljax"]
+    else:
+        found = shutil.which("saljax")
+        on_path = called.stem != "saljax" or (found and Path(found).samefile(called))
+        program = ["saljax" if on_path else str(called)]
+    return shlex.join([*program, *map(str, words)])
 
 
 @contextlib.contextmanager
@@ -21,11 +52,10 @@ def mistakes() -> Iterator[None]:
 
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (ValueError, OSError) as error:
-        text = str(error)
-        if isinstance(error, OSError) and error.filename and error.strerror:
-            text = f"{error.filename}: {error.strerror.lower()}"  # without Python's number for it
-        raise click.ClickException(text or type(error).__name__) from None
+        raise click.ClickException(described(error)) from None
     except JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -33,9 +63,16 @@ def mistakes() -> Iterator[None]:
         raise click.ClickException(text) from None
 
 
+def described(error: Exception) -> str:
+    """What an error says, without Python's number for it."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror.lower()}"
+    return str(error) or type(error).__name__
+
+
 def fetching(there: int, total: int | None) -> None:
     """Say how much of a download is there, on one line of a terminal."""
     if sys.stderr.isatty():
         of_all = "" if total is None else f" of {total >> 20}"
         end = "\n" if there == total else "\r"
-        click.echo(f"fetching weights: {there >> 20}{of_all} MiB{end}", nl=False, err=True)
+        echo(f"fetching weights: {there >> 20}{of_all} MiB", err=True, end=end)

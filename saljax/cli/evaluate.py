@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from saljax.cli import options
-from saljax.cli.console import MISTAKE, fetching, mistakes, say
+from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 
 
 @click.command()
@@ -24,13 +24,8 @@ from saljax.cli.console import MISTAKE, fetching, mistakes, say
     type=click.Path(path_type=Path),
     help="Boxes of their objects, .json or .csv; without it, metrics that need none.",
 )
-@click.option("--model", default="birdlets", show_default=True, help="See `saljax models`.")
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Weights of the model: a file, or the name of published ones, fetched once.",
-)
+@options.model("birdlets")
+@options.weights
 @click.option(
     "--methods",
     default="glas",
@@ -70,18 +65,8 @@ from saljax.cli.console import MISTAKE, fetching, mistakes, say
     type=click.IntRange(min=0),
     help="Photographs in the picture.",
 )
-@click.option(
-    "--seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 2**31 - 1),
-    help="Of methods that draw at random.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    help="Images in one call; memory grows with it.  [default: number of devices]",
-)
+@options.seed
+@options.batch_size
 @options.out("evaluation")
 @click.pass_context
 def evaluate(
@@ -152,7 +137,7 @@ def evaluate(
             batch_size=batch_size or (1 if len(found) == 1 else jax.device_count()),
             out=out,
         )
-        with progress("evaluating", len(found) * len(compared)) as advance:
+        with progress("evaluating", len(found) * len(compared), "map") as advance:
             judged = run(study, complain, advance)
         if not any(one.maps for one in judged):
             raise ValueError("nothing could be explained")
@@ -162,12 +147,12 @@ def evaluate(
             "target": "label" if by_label else wanted,
         }
         page = _write(study, judged, asked, complaints)
-        click.echo(page)
+        echo(page)
         written = "table.md, table.csv, table.json"
         if drawn := _picture(study, judged, pictures):
             store.write(out / "pictures.png", drawn)
             written += ", pictures.png"
-        click.echo(f"-> {out}: {written}")
+        echo(f"-> {out}: {written}")
     ctx.exit(MISTAKE if complaints else 0)
 
 

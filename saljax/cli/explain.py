@@ -9,7 +9,7 @@ import numpy as np
 
 import saljax
 from saljax.cli import options
-from saljax.cli.console import MISTAKE, fetching, mistakes, say
+from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 
 MOST_ROWS = 20
 """Most images, and most classes of an image, in one picture. Our choice."""
@@ -18,13 +18,8 @@ MOST_ROWS = 20
 @click.command(cls=options.OfMethod)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--method", default="glas", show_default=True, help="See `saljax methods`.")
-@click.option("--model", default="birdlets", show_default=True, help="See `saljax models`.")
-@click.option(
-    "--weights",
-    metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="Weights of the model: a file, or the name of published ones, fetched once.",
-)
+@options.model("birdlets")
+@options.weights
 @click.option(
     "--target",
     "wanted",
@@ -39,18 +34,8 @@ MOST_ROWS = 20
     type=options.Sigmas(),
     help="Coarse to fine, such as 6,3,1.5: one map for each, all sigmas of the method set to it.",
 )
-@click.option(
-    "--seed",
-    default=0,
-    show_default=True,
-    type=click.IntRange(0, 2**31 - 1),
-    help="Of methods that draw at random.",
-)
-@click.option(
-    "--batch-size",
-    type=click.IntRange(min=1),
-    help="Images explained at a time; memory grows with it.  [default: number of devices]",
-)
+@options.seed
+@options.batch_size
 @click.pass_context
 def explain(
     ctx: click.Context,
@@ -114,7 +99,7 @@ def explain(
 
     detail, captions = f"{method}, {model}", [f"sigma {sigma:g}" for sigma in sigmas or ()]
     overview = []
-    with mistakes(), progress("explaining", len(named)) as advance:
+    with mistakes(), progress("explaining", len(named), "image") as advance:
         of_run = records.of_run(method, in_effect(plain, sigmas), model, weights, seed)
         of_run["explains"] = METHODS[method].explains
         for result in explain_all(
@@ -140,11 +125,11 @@ def explain(
             store.write_array(out / f"{result.name}.npy", records.squeezed(result.saliency))
             store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
             store.write_json(out / f"{result.name}.json", of_image | of_run)
-            click.echo(f"{path}: {', '.join(titles[:5])} -> {out / result.name}.png")
+            echo(f"{path}: {', '.join(titles[:5])} -> {out / result.name}.png")
             if len(overview) < MOST_ROWS:
                 overview += rows[:1]
         if len(overview) > 1:
             together = overview if sigmas else grids.sheet(overview)
             store.write(out / "overview.png", grids.png(grids.grid(together)))
-            click.echo(f"{len(overview)} images together -> {out / 'overview.png'}")
+            echo(f"{len(overview)} images together -> {out / 'overview.png'}")
     ctx.exit(MISTAKE if complaints else 0)

@@ -3,15 +3,13 @@
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
 import saljax
-from saljax.cli import evaluate, explain, options, train
-from saljax.cli.console import INTERRUPTED, MISTAKE, mistakes, say
+from saljax.cli import convert, demo, evaluate, explain, lists, options, train
+from saljax.cli.console import CLOSED, INTERRUPTED, MISTAKE, echo, say
 
 
 @click.group(
@@ -24,79 +22,17 @@ def cli() -> None:
     warnings.filterwarnings("ignore", module=r"PIL\.")  # of files that it reads all the same
 
 
-cli.add_command(explain.explain)
-cli.add_command(evaluate.evaluate)
-
-
-@cli.command()
-@options.out("demo")
-def demo(out: Path) -> None:
-    """Explain generated birds with the bundled classifier."""
-    from saljax.cli import demo
-    from saljax.runs import store
-    from saljax.runs.progress import progress
-
-    with mistakes(), progress("explaining", 3) as advance:
-        store.check_writable(out)
-        click.echo(f"{demo.ABOUT}\n")
-        for name, says, picture in demo.pages():
-            store.write(out / f"{name}.png", picture)
-            click.echo(f"{out / name}.png\n    {says}")
-            advance()
-        store.write(out / "bird.png", demo.bird())
-    click.echo(
-        f"\nYour turn: saljax explain {out / 'bird.png'} --sigmas 6,3,1.5 --out {out / 'mine'}"
-    )
-
-
-@cli.command()
-def methods() -> None:
-    """List the methods and their papers."""
-    from saljax.methods.table import METHODS
-    from saljax.runs.hyperparameters import summary
-
-    _list((name, f"{summary(known.function)} {known.paper}.") for name, known in METHODS.items())
-
-
-@cli.command()
-def metrics() -> None:
-    """List the metrics of `saljax evaluate`."""
-    from saljax.evaluation.measures import MEASURES
-    from saljax.runs.hyperparameters import summary
-
-    _list((name, summary(known.function)) for name, known in MEASURES.items())
-
-
-@cli.command()
-def models() -> None:
-    """List the classifiers and what they take."""
-
-    def line(about: Any) -> str:
-        size = " x ".join(str(length) for length in about.input_shape)
-        weights = (
-            "bundled" if about.bundled else "--weights " + " or ".join(("FILE", *about.published))
-        )
-        return f"{about.description}; input {size}; {len(about.labels)} classes; weights: {weights}"
-
-    _list((name, line(saljax.models.info(name))) for name in saljax.models.names())
-
-
-@cli.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
-@click.option("--model", required=True, help="See `saljax models`.")
-def convert(source: Path, target: Path, model: str) -> None:
-    """Check weights and store them as safetensors.
-
-    SOURCE has torchvision's names (.safetensors, or .pth with torch installed); TARGET is loaded
-    by --weights.
-    """
-    with mistakes():
-        saljax.models.convert_file(source, target, model)
-    click.echo(f"{target}: weights of {model}")
-
-
-cli.add_command(train.train)
+for command in (
+    explain.explain,
+    evaluate.evaluate,
+    demo.demo,
+    lists.methods,
+    lists.metrics,
+    lists.models,
+    convert.convert,
+    train.train,
+):
+    cli.add_command(command)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -104,20 +40,18 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         return cli.main(arguments, prog_name="saljax", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help())
+        echo(error.ctx.get_help())
         return 0
     except click.ClickException as error:
         say(error.format_message())
         return MISTAKE
+    except BrokenPipeError:  # whoever read what is printed, such as `head`, has read enough
+        if arguments is None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except click.Abort:
         say("interrupted; what was written is whole and stays")
         if arguments is None:
             sys.stdout.flush()
             os._exit(INTERRUPTED)  # a normal exit would wait for the running program to end
         return INTERRUPTED
-
-
-def _list(rows: Iterable[tuple[str, str]]) -> None:
-    formatter = click.HelpFormatter(max_width=100)
-    formatter.write_dl(list(rows))
-    click.echo(formatter.getvalue(), nl=False)

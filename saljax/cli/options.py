@@ -1,4 +1,4 @@
-"""Options of the command line that are not written down but read from a method."""
+"""Options that commands share, and those that are not written down but read from a method."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -76,15 +76,45 @@ class InOrder(click.Group):
         return list(self.commands)
 
 
+def model(default: str | None = None) -> Callable:
+    """The option --model; required where there is no default."""
+    return click.option(
+        "--model",
+        default=default,
+        show_default=True,
+        required=default is None,
+        help="See `saljax models`.",
+    )
+
+
+weights = click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Weights of the model: a file, or the name of published ones, fetched once.",
+)
+seed = click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 2**31 - 1),
+    help="Of methods that draw at random.",
+)
+batch_size = click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    help="Images in one call; memory grows with it.  [default: number of devices]",
+)
+
+
 def out(default: str) -> Callable:
     """The option --out."""
-    path = click.Path(path_type=Path)
     return click.option(
         "--out",
         default=default,
         show_default=True,
         metavar="DIR",
-        type=path,
+        type=click.Path(path_type=Path),
         help="Where to write.",
     )
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from saljax.cli import options
-from saljax.cli.console import fetching, mistakes, say
+from saljax.cli.console import command, echo, fetching, mistakes, say
 
 OF_HEAD, OF_ALL, FROM_SCRATCH = 1e-2, 1e-4, 1e-3
 """Learning rates of a head, of all of a network that has learned before, and of one that has not.
@@ -118,7 +118,7 @@ def classifier(
 
     def report(done: training.Epoch) -> None:
         top_1 = f"{100 * done.correct / done.held_out:.1f} % ({done.correct} of {done.held_out})"
-        click.echo(f"epoch {done.epoch}: loss {done.loss:.3f}, held-out top-1 {top_1}")
+        echo(f"epoch {done.epoch}: loss {done.loss:.3f}, held-out top-1 {top_1}")
 
     recipe = training.Recipe(
         part,  # pyright: ignore[reportArgumentType]
@@ -139,15 +139,16 @@ def classifier(
         else:
             found = class_folders.read_classes(Path(data), held_out, seed, complain)
         number = len(found.train.names) + len(found.held_out.names)
-        with progress("reading pictures", number) as advance:
+        with progress("reading pictures", number, "picture") as advance:
             framed = framing.framed(found, about, image_size, complain, advance)
-        click.echo(
+        echo(
             f"{len(framed.classes)} classes; {len(framed.train)} pictures to learn from, "
             f"{len(framed.held_out)} to test on"
         )
         num_steps = epochs * recipe.steps(len(framed.train))[1]
-        with progress("training", num_steps) as advance:
+        with progress("training", num_steps, "step") as advance:
             weights = training.train(
                 framed, model, recipe, out, init=file or None, report=report, advance=advance
             )
-    click.echo(f"{weights}\n\nsaljax explain PICTURE --model {model} --weights {weights}")
+    yours = command("explain", "PICTURE", "--model", model, "--weights", weights)
+    echo(f"{weights}\n\n{yours}")

@@ -10,7 +10,7 @@ from PIL import Image
 
 import saljax
 from saljax import cli, models
-from saljax.cli import demo
+from saljax.cli import demo_pictures as demo
 from saljax.data import birdlets
 
 

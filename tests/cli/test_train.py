@@ -100,7 +100,7 @@ def test_ctrl_c_goes_on_from_the_step_it_came_at(undisturbed, folder, tmp_path, 
     taken = []
 
     @contextlib.contextmanager
-    def interrupting(description, total):
+    def interrupting(description, total, item):
         def advance():
             taken.append(description)
             if description == "training" and taken.count("training") == at:

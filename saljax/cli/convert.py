@@ -1,0 +1,24 @@
+"""`saljax convert`: weights from one file into another."""
+
+from pathlib import Path
+
+import click
+
+import saljax
+from saljax.cli import options
+from saljax.cli.console import echo, mistakes
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@options.model()
+def convert(source: Path, target: Path, model: str) -> None:
+    """Check weights and store them as safetensors.
+
+    SOURCE has torchvision's names (.safetensors, or .pth with torch installed); TARGET is loaded
+    by --weights.
+    """
+    with mistakes():
+        saljax.models.convert_file(source, target, model)
+    echo(f"{target}: weights of {model}")
