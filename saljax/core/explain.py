@@ -79,7 +79,7 @@ def explain(
         raise ValueError("give `key` to `explain`, which makes of it one for each image.")
     if isinstance(method, functools.partial):
         method = Partial(method.func, *method.args, **method.keywords)
-    arrays, rest = _split((method, as_pytree(score_fn)))
+    arrays, rest = split_arrays((method, as_pytree(score_fn)))
     threefry = jax.random.key(0, impl="threefry2x32") if key is None else own(key)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(threefry, ids)
     mesh_axis = _sharded_axis(images)
@@ -95,7 +95,7 @@ def explain(
 @functools.partial(jax.jit, static_argnames=("rest", "mesh_axis"))
 def _explain(arrays, images, targets, keys, *, rest, mesh_axis):
     def run(arrays, images, targets, keys):
-        method, score_fn = _join(arrays, rest)
+        method, score_fn = join_arrays(arrays, rest)
         random = "key" in inspect.signature(method).parameters
 
         def one(image, target, key):
@@ -122,7 +122,7 @@ def _explain(arrays, images, targets, keys, *, rest, mesh_axis):
     return run(arrays, images, targets, keys)
 
 
-def _split(tree):
+def split_arrays(tree):
     """Arrays of a pytree, and the hashable rest: structure, functions, numbers, strings."""
     leaves, structure = jax.tree.flatten(tree)
     is_array = [isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves]
@@ -131,7 +131,8 @@ def _split(tree):
     return arrays, (structure, tuple(is_array), others)
 
 
-def _join(arrays, rest):
+def join_arrays(arrays, rest):
+    """The pytree that `split_arrays` took apart, with these arrays."""
     structure, is_array, others = rest
     array = iter(arrays)
     leaves = [next(array) if a else leaf for a, leaf in zip(is_array, others, strict=True)]

@@ -21,11 +21,11 @@ class Checkpoints:
     @property
     def latest(self) -> int | None:
         """The step at which the newest was saved; None if there is none."""
-        return self._manager.latest_step()
+        return None if self._manager is None else self._manager.latest_step()
 
     def save(self, step: int, tree: Any) -> None:
         """Save a pytree of arrays; then the one before is deleted. Once a step."""
-        if step != self.latest:
+        if self._manager is not None and step != self.latest:
             self._manager.save(step, args=self._args.StandardSave(_on_host(tree)))
 
     def restore(self, like: Tree) -> Tree:
@@ -42,8 +42,8 @@ class Checkpoints:
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Checkpoints]:
-    """Checkpoints in a folder, which is made if it is not there.
+def opened(folder: Path | None) -> Iterator[Checkpoints]:
+    """Checkpoints in a folder, which is made if it is not there; without one they are not kept.
 
     A checkpoint is written under a temporary name and renamed, so that one whose writing was
     broken off is never taken for one. Nothing is written in the background: what was saved is
@@ -52,6 +52,9 @@ def opened(folder: Path) -> Iterator[Checkpoints]:
     Raises:
         ValueError: orbax is not installed.
     """
+    if folder is None:
+        yield Checkpoints(None, None)
+        return
     try:
         import orbax.checkpoint as ocp
     except ImportError:

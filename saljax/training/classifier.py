@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import json
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ import optax
 from saljax.models import transfer, weights
 from saljax.ops import augment
 from saljax.runs import records, store
-from saljax.training import checkpoints, steps
+from saljax.training import checkpoints, record, steps
 from saljax.training.framing import Framed
 
 WARM_UP = 0.05
@@ -109,12 +108,18 @@ def train(
     optimizer = _optimizer(recipe, recipe.epochs * per_epoch)
     settings = _settings(data, name, recipe, init)
     with checkpoints.opened(out / "checkpoints") as saved:
-        epochs = [] if saved.latest is None else _same_run(out, settings)
+        known = [] if saved.latest is None else record.same_run(out, settings)
+        epochs = [Epoch(**epoch) for epoch in known]
+
+        def write() -> None:
+            done = [epoch._asdict() for epoch in epochs]
+            record.write(out, settings, done, classes=data.classes)
+
         model = transfer.start(name, len(data.classes), seed=recipe.seed, init=init)
         blank = transfer.blank(name, model)
         state = steps.begin(*transfer.split(name, model, recipe.train), optimizer)
         if saved.latest is None:
-            _record(out, settings, data.classes, epochs)
+            write()
         else:
             state = saved.restore(state)
             del epochs[int(state.step) // per_epoch :]
@@ -130,7 +135,7 @@ def train(
             score_fn = weights.assign(blank, {**state.kept, **state.weights})
             right = steps.hits(score_fn, data.held_out, data.held_out.labels, batch_size)
             epochs.append(Epoch(number, loss, int(right.sum()), len(right)))
-            _record(out, settings, data.classes, epochs)
+            write()
             report(epochs[-1])
 
         for _ in range(int(state.step)):
@@ -200,28 +205,6 @@ def _settings(data: Framed, name: str, recipe: Recipe, init: Path | None) -> dic
         "held_out": len(data.held_out),
         "sha256_of_names": pictures.hexdigest(),
     }
-
-
-def _same_run(out: Path, settings: dict[str, Any]) -> list[Epoch]:
-    path = out / "training.json"
-    record = json.loads(path.read_text("utf-8"))
-    for name, now in settings.items():
-        there = record["settings"].get(name)
-        if there != now:
-            raise ValueError(
-                f"{out} has another run ({name} {there} there, {now} here); give another --out"
-            )
-    return [Epoch(**epoch) for epoch in record["epochs"]]
-
-
-def _record(out: Path, settings: dict, classes: tuple[str, ...], epochs: list[Epoch]) -> None:
-    record = {
-        "settings": settings,
-        "classes": classes,
-        "epochs": [epoch._asdict() for epoch in epochs],
-        "versions": records.versions(),
-    }
-    store.write_json(out / "training.json", record)
 
 
 def _export(out: Path, name: str, classes: tuple[str, ...], tensors: steps.Weights) -> Path:

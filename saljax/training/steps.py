@@ -16,9 +16,9 @@ from saljax.runs import devices
 from saljax.runs.loop import score, wait
 
 Weights = dict[str, Float[Array, "..."]]
-Loss = Callable[[Weights, Weights, Any, Any], tuple[Float[Array, ""], Weights]]
-"""Weights that learn, weights that do not, a batch, a key -> the loss, and what has moved all the
-same of the weights that do not learn, such as statistics of batch norms."""
+Loss = Callable[..., tuple[Float[Array, ""], Weights]]
+"""Weights that learn, weights that do not, a batch, a key, and what is beside them -> the loss, and
+what has moved all the same of the weights that do not learn, such as statistics of batch norms."""
 
 
 class State(NamedTuple):
@@ -50,7 +50,12 @@ def begin(
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def step(
-    loss_fn: Loss, optimizer: optax.GradientTransformation, state: State, batch: Any, key: Any
+    loss_fn: Loss,
+    optimizer: optax.GradientTransformation,
+    state: State,
+    batch: Any,
+    key: Any,
+    beside: tuple[Any, ...] = (),
 ) -> State:
     """Go one step down the gradient of the loss.
 
@@ -63,12 +68,14 @@ def step(
         state: before.
         batch: whatever `loss_fn` takes.
         key: likewise.
+        beside: pytrees that `loss_fn` takes after them, which no step changes and no derivative
+            is formed for, such as a classifier that is explained.
 
     Returns:
         The state after.
     """
     graded = jax.value_and_grad(loss_fn, has_aux=True)
-    (loss, moved), gradient = graded(state.weights, state.kept, batch, key)
+    (loss, moved), gradient = graded(state.weights, state.kept, batch, key, *beside)
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats and step counts
         updates, memory = optimizer.update(gradient, state.memory, state.weights)
     weights: Any = optax.apply_updates(state.weights, updates)
@@ -83,6 +90,7 @@ def run(
     key: Key[Array, ""],
     num_steps: int,
     per_epoch: int,
+    beside: tuple[Any, ...] = (),
 ) -> Iterator[State]:
     """Go on from a state, wherever it was left.
 
@@ -101,6 +109,7 @@ def run(
         key: of the run.
         num_steps: of the whole run.
         per_epoch: steps after which the sum of the losses begins anew.
+        beside: as of `step`.
 
     Yields:
         The state after each step.
@@ -108,14 +117,16 @@ def run(
     first = int(state.step)
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(batch_of, first)
-        state = devices.replicate(state, len(jax.tree.leaves(coming.result())[0]))
+        size = len(jax.tree.leaves(coming.result())[0])
+        state, beside = devices.replicate((state, beside), size)
         for index in range(first, num_steps):
             batch = devices.shard(jax.tree.map(jnp.asarray, coming.result()))
             if index + 1 < num_steps:
                 coming = reader.submit(batch_of, index + 1)
             if index % per_epoch == 0:
                 state = state._replace(loss=jnp.zeros_like(state.loss))
-            state = step(loss_fn, optimizer, state, batch, jax.random.fold_in(key, index))
+            own = jax.random.fold_in(key, index)
+            state = step(loss_fn, optimizer, state, batch, own, beside)
             wait(state.loss)
             yield state
 

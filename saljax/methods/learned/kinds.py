@@ -1,0 +1,43 @@
+"""The explainers that learn, by name, and what is done with all of them alike."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from flax import nnx
+from jaxtyping import Array, Key
+
+from saljax.core.types import Image, ScoreFn
+from saljax.methods.learned.explainer import Fit, Stage
+
+
+class Kind(NamedTuple):
+    """A kind of explainer.
+
+    Attributes:
+        explainer: its class; `explainer(fit, **settings, rngs=...)` is one that has learned
+            nothing, whose batch norms use what is stored. It has `fit` and `settings`.
+        stages: how it is trained.
+        layers: what it reads of a classifier, see `Fit`.
+    """
+
+    explainer: Callable[..., Any]
+    stages: Callable[..., tuple[Stage, ...]]
+    layers: Callable[[ScoreFn, Image], tuple[str, ...]]
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def build(kind: Kind, fit: Fit, settings: Mapping[str, Any], key: Key[Array, ""]) -> Any:
+    """An explainer that has learned nothing; what is random in it comes from `key`."""
+    return kind.explainer(fit, **settings, rngs=nnx.Rngs(key))
+
+
+def blank(kind: Kind, fit: Fit, settings: Mapping[str, Any]) -> Any:
+    """An explainer of shapes alone, to be filled from a file."""
+    return nnx.eval_shape(lambda: kind.explainer(fit, **settings, rngs=nnx.Rngs(0)))
+
+
+def in_training(explainer: Any) -> Any:
+    """The explainer, its batch norms using and moving to the statistics of what they are shown."""
+    return nnx.view(explainer, raise_if_not_found=False, use_running_average=False)
