@@ -22,7 +22,13 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
     "--boxes",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Boxes of their objects, .json or .csv; without it, metrics that need none.",
+    help="Boxes of their objects, .json, .jsonl, .csv or .tsv; without it, metrics that need none.",
+)
+@click.option(
+    "--boxes-format",
+    type=click.Choice(["pixels", "normalized"]),
+    help="Corners in pixels of the file, or as shares of its width and height.  [default: pixels, "
+    "but where all lie in 0..1 it must be said]",
 )
 @options.model("birdlets")
 @options.weights
@@ -73,6 +79,7 @@ def evaluate(
     ctx: click.Context,
     data: Path,
     boxes: Path | None,
+    boxes_format: Any,
     model: str,
     weights: Path | None,
     methods: str,
@@ -125,7 +132,9 @@ def evaluate(
         choose = targets.one(wanted, known.labels)
         by_label = None if target is None else target == "label"
         store.check_writable(out)
-        found, by_label = cases.gather(data, boxes, known.labels, by_label, number, complain)
+        found, by_label = cases.gather(
+            data, boxes, known.labels, by_label, number, complain, boxes_format
+        )
         study = Study(
             classifier=known,
             rows=compared,
@@ -144,6 +153,7 @@ def evaluate(
         asked = {
             "data": str(data),
             "boxes": {"file": str(boxes), "sha256": records.sha256(boxes)} if boxes else None,
+            "boxes_format": boxes_format or "pixels",
             "target": "label" if by_label else wanted,
         }
         page = _write(study, judged, asked, complaints)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from saljax.data import boxes, folders
+from saljax.data import box_files, boxes, folders
 from saljax.models.labels import find_class
 from saljax.runs import store
 
@@ -52,18 +52,20 @@ def gather(
     by_label: bool | None,
     number: int | None,
     complain: Complain,
+    form: box_files.Form | None = None,
 ) -> tuple[list[Case], bool]:
     """Bring pictures and boxes together.
 
     Args:
         folder: of pictures.
-        boxes_file: see `boxes.read`; None for no boxes.
+        boxes_file: see `box_files.read`; None for no boxes.
         labels: names of the classifier's classes.
         by_label: the target is the class of the boxes, each class of a picture a case of its own;
             else a picture is one case, judged by those of its boxes that are of the class chosen
             for it or of no class known. None: by label where the file has any.
         number: only the first pictures of the folder, by name; all if None.
         complain: about what is left out.
+        form: what the corners are in, see `box_files.read`.
 
     Returns:
         Cases in order of the pictures' names, and whether targets are those of the boxes.
@@ -82,27 +84,29 @@ def gather(
         if by_label:
             raise ValueError("--target label: there are no labels without --boxes")
         return _named([Case("", p, None, None, None) for p in paths[:number]]), False
-    annotations = boxes.read(boxes_file)
+    annotations = box_files.read(boxes_file, form)
     has_labels = any(one.label is not None for one in annotations)
     by_label = has_labels if by_label is None else by_label
     if by_label and not has_labels:
         raise ValueError(f"--target label: {boxes_file} has no labels")
-    in_folder = {path.name: path for path in paths}
-    unknown = {one.file: None for one in annotations if one.file not in in_folder}
+    meant = box_files.matched([one.file for one in annotations], paths)
+    unknown = {one.file: None for one in annotations if one.file not in meant}
     if unknown:
-        complain(str(boxes_file), f"has boxes of {_some(unknown)} that {folder} does not have")
-    of_file: dict[str, list[boxes.Annotation]] = {}
+        missing = f"{_some(unknown)} that {folder} does not have, or not just once"
+        complain(str(boxes_file), f"has boxes of {missing}")
+    of_picture: dict[Path, list[boxes.Annotation]] = {}
     for one in annotations:
-        of_file.setdefault(one.file, []).append(one)
+        if one.file in meant:
+            of_picture.setdefault(meant[one.file], []).append(one)
     chosen = paths[:number]
-    without = [path.name for path in chosen if path.name not in of_file]
+    without = [path.name for path in chosen if path not in of_picture]
     if without:
         left_out = "; left out" if by_label else "; measured without"
         complain(str(folder), f"has {_some(without)} without boxes in {boxes_file}{left_out}")
     class_of = {label: _class(label, labels) for label in {one.label for one in annotations}}
     cases = []
     for path in chosen:
-        own = of_file.get(path.name, [])
+        own = of_picture.get(path, [])
         if by_label:
             cases += _by_label(path, own, labels, complain)
         else:
@@ -147,14 +151,17 @@ def seen_boxes(
     if case.corners is None or resize is None:
         return SeenBoxes(none)
     height, width = size
-    if case.size is not None and case.size != (height, width):
+    corners = case.corners
+    if case.size == box_files.SHARES:
+        corners = boxes.in_pixels(corners, (height, width))
+    elif case.size is not None and case.size != (height, width):
         meant = f"{case.size[1]} x {case.size[0]}"
         problem = f"its boxes are for {meant} pixels, it has {width} x {height}"
         return SeenBoxes(none, problems=(problem,))
-    wrong = boxes.wrong(case.corners, (height, width))
-    good = case.corners[~wrong]
+    wrong = boxes.wrong(corners, (height, width))
+    good = corners[~wrong]
     seen = boxes.follow(good, (height, width), resize, crop)
-    of = f"{wrong.sum()} of its {len(wrong)} boxes outside the picture or without area"
+    of = f"{wrong.sum()} of its {len(wrong)} boxes outside the picture, or x2 < x1 or y2 < y1"
     return SeenBoxes(seen, len(good) - len(seen), (of,) if wrong.any() else ())
 
 

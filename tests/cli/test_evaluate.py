@@ -273,7 +273,7 @@ def test_what_is_wrong_with_a_picture_is_said_and_the_others_go_on(data, capsys)
         records[0]["boxes"].append([50, 50, 60, 60])
         records[2] |= {"width": 48, "height": 40}
         records[3]["label"] = "grene"
-        records[4]["boxes"] = [[3, 3, 3, 9]]
+        records[4]["boxes"] = [[4, 3, 3, 9]]
         records.append({"file": "elsewhere.png", "boxes": [[0, 0, 1, 1]], "label": "red"})
 
     edit(data, change)
@@ -286,7 +286,7 @@ def test_what_is_wrong_with_a_picture_is_said_and_the_others_go_on(data, capsys)
         ("0.png", "1 of its 2 boxes", "outside the picture"),
         ("1.png", "damaged"),
         ("2.png", "for 48 x 40 pixels, it has 24 x 20"),
-        ("4.png", "1 of its 1 boxes", "without area"),
+        ("4.png", "1 of its 1 boxes", "x2 < x1"),
     ]
     assert len(said) == len(expected)
     for words in expected:
@@ -308,6 +308,26 @@ def test_a_box_that_the_crop_leaves_out_is_no_mistake(data):
     page = (data / "out/table.md").read_text()
     assert "without a box in what the classifier sees: 1" in page
     assert table(data)["all", "pointing game", "glas"][2] == 1
+
+
+def test_shares_of_the_sides_and_names_with_folders(data, capsys):
+    """The same boxes as pixels of 24 x 20, and as shares of its sides under names in folders."""
+    assert evaluate(data, "--no-references") == 0
+    expected = record(data)["images"]
+
+    def change(records):
+        for one in records:
+            (x1, y1, x2, y2), name = one["boxes"][0], one["file"].removesuffix(".png")
+            one["boxes"] = [[x1 / 24, y1 / 20, (x2 + 1) / 24, (y2 + 1) / 20]]
+            one["file"] = f"val/{name}"
+
+    edit(data, change)
+    capsys.readouterr()
+    assert evaluate(data, "--no-references") == 2
+    assert "all corners lie in 0..1" in lines(capsys)[0]
+    assert evaluate(data, "--no-references", "--boxes-format", "normalized") == 0
+    assert record(data)["images"] == expected
+    assert record(data)["settings"]["boxes_format"] == "normalized"
 
 
 def test_a_method_or_metric_that_fails_leaves_the_others(data, capsys):

@@ -1,6 +1,4 @@
-"""Boxes: what a file may say, and where a box lies for the classifier."""
-
-import json
+"""Boxes: which are none, and where they lie for the classifier."""
 
 import numpy as np
 import pytest
@@ -8,86 +6,28 @@ import pytest
 from saljax.data import boxes, folders
 
 
-def test_json(tmp_path):
-    path = tmp_path / "boxes.json"
-    records = [
-        {"file": "a.jpg", "label": 65, "wnid": "n1", "boxes": [[1, 2, 3, 4]], "width": 9,
-         "height": 8},
-        {"file": "b.jpg", "wnid": "n01440764", "boxes": []},
-        {"file": "a.jpg", "label": 65, "boxes": [[5, 6, 7.5, 8]]},
-        {"file": "a.jpg", "label": "cat", "boxes": [[0, 0, 1, 1]], "who": "me"},
-    ]  # fmt: skip
-    path.write_text(json.dumps(records))
-    first, second, third = boxes.read(path)
-    assert (first.file, first.label) == ("a.jpg", "65")
-    np.testing.assert_array_equal(first.corners, [[1, 2, 3, 4], [5, 6, 7.5, 8]])
-    assert (second.file, second.label, len(second.corners)) == ("b.jpg", "n01440764", 0)
-    assert (third.file, third.label) == ("a.jpg", "cat")
-
-
-def test_size_of_the_picture_is_kept(tmp_path):
-    path = tmp_path / "boxes.json"
-    path.write_text('[{"file": "a", "boxes": [[0, 0, 1, 1]], "width": 9, "height": 8}]')
-    assert boxes.read(path)[0].size == (8, 9)
-
-
-def test_csv(tmp_path):
-    path = tmp_path / "boxes.csv"
-    path.write_text(
-        "image,x1,y1,x2,y2,label\na.jpg,1,2,3,4,cat\na.jpg,5,6,7,8,cat\nb.jpg,0,0,1,1,\n",
-        "utf-8-sig",
-    )
-    first, second = boxes.read(path)
-    assert (first.label, second.label) == ("cat", None)
-    np.testing.assert_array_equal(first.corners, [[1, 2, 3, 4], [5, 6, 7, 8]])
-    path.write_text("x1,y1,x2,y2,image\n1,2,3,4,a.jpg\n")
-    np.testing.assert_array_equal(boxes.read(path)[0].corners, [[1, 2, 3, 4]])
-
-
-@pytest.mark.parametrize(
-    ("name", "text", "says"),
-    [
-        ("b.json", "{", "is not JSON"),
-        ("b.json", '{"a.jpg": []}', "expected a list of records"),
-        ("b.json", '[{"boxes": []}]', "record 1: expected"),
-        ("b.json", '[{"file": "a", "boxes": []}, {"file": "b"}]', 'record 2: "boxes" must be'),
-        ("b.json", '[{"file": "a", "boxes": [[1, 2, 3]]}]', "record 1"),
-        ("b.json", '[{"file": "a", "boxes": [1, 2, 3, 4]}]', "record 1"),
-        ("b.json", '[{"file": "a", "boxes": [["1", "x", 3, 4]]}]', "record 1"),
-        ("b.json", '[{"file": "a", "boxes": [], "width": 4}]', "record 1"),
-        ("b.json", '[{"file": "a", "boxes": [], "width": 4.5, "height": 4}]', "record 1"),
-        ("b.json", '[{"file": "a", "boxes": [], "width": Infinity, "height": 4}]', "record 1"),
-        ("b.csv", "a.jpg,1,2,3,4\n", "first line must name the columns image,x1,y1,x2,y2"),
-        ("b.csv", "", "first line"),
-        ("b.csv", "image,x1,y1,x2,y2\na.jpg,1,2,3,4\na.jpg,1,2,3\n", "line 3: "),
-        ("b.csv", "x1,y1,x2,y2,image\n1,2,3,4\n", "line 2: "),
-        ("b.csv", "image,x1,y1,x2,y2\n" + "a" * 200_000 + ",1,2,3,4\n", "line [12]: "),
-        ("b.xml", "<annotation/>", "boxes are read from"),
-    ],
-)
-def test_malformed(tmp_path, name, text, says):
-    path = tmp_path / name
-    path.write_text(text)
-    with pytest.raises(ValueError, match=says) as caught:
-        boxes.read(path)
-    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_bytes_that_are_no_text(tmp_path):
-    path = tmp_path / "b.json"
-    path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="UTF-8"):
-        boxes.read(path)
-
-
 def test_wrong_boxes():
-    good = [[0, 0, 9, 7], [-3, -3, 2, 2], [5, 5, 40, 40], [8.5, 6.5, 9, 7]]
+    good = [
+        [0, 0, 9, 7], [-3, -3, 2, 2], [5, 5, 40, 40], [8.5, 6.5, 9, 7], [3, 3, 3, 6], [3, 6, 6, 6],
+        [9, 0, 12, 4], [0, 7, 4, 12], [-5, -5, 0, 0],
+    ]  # fmt: skip
     bad = [
-        [3, 3, 3, 6], [3, 6, 6, 6], [6, 3, 3, 6], [9, 0, 12, 4], [0, 7, 4, 12], [-5, -5, -1, -1],
+        [6, 3, 3, 6], [3, 6, 6, 3], [10, 0, 12, 4], [0, 8, 4, 12], [-5, -5, -1, -1],
         [np.nan, 0, 4, 4], [0, 0, np.inf, 5],
     ]  # fmt: skip
     found = boxes.wrong(np.asarray(good + bad, float), (8, 10))
     assert found.tolist() == [False] * len(good) + [True] * len(bad)
+
+
+def test_shares_are_edges():
+    """A quarter to a half of 96 columns are the columns 24 to 47."""
+    found = boxes.in_pixels(np.asarray([[0.25, 0.0, 0.5, 1.0]]), (40, 96))
+    np.testing.assert_array_equal(found, [[24, 0, 47, 39]])
+    framed = boxes.follow(boxes.in_pixels(np.asarray([[0.1, 0.25, 0.5, 0.75]]), (96, 96)),
+                          (96, 96), 32, None)  # fmt: skip
+    inside = (np.arange(32) + 0.5) / 32
+    columns = np.flatnonzero((inside >= 0.1) & (inside < 0.5))
+    np.testing.assert_array_equal(framed, [[columns[0], 8, columns[-1], 23]])
 
 
 def pixels_of(low, high, length, short, resize, crop):
