@@ -9,7 +9,7 @@ import numpy as np
 
 import saljax
 from saljax.cli import options
-from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
+from saljax.cli.console import MISTAKE, described, echo, fetching, mistakes, say
 
 MOST_ROWS = 20
 """Most images, and most classes of an image, in one picture. Our choice."""
@@ -36,6 +36,7 @@ MOST_ROWS = 20
 )
 @options.seed
 @options.batch_size
+@options.values
 @click.pass_context
 def explain(
     ctx: click.Context,
@@ -48,13 +49,14 @@ def explain(
     sigmas: tuple[float, ...] | None,
     seed: int,
     batch_size: int | None,
+    values: tuple[float, float] | None,
     **hyperparameters: Any,
 ) -> None:
     """Explain what a classifier sees in IMAGES.
 
-    IMAGES are pictures, folders of pictures, or, for a model of volumes, .npy files. For each,
-    three files are written: NAME.png to look at, NAME.npy with the raw map, and NAME.json with
-    the prediction and how it was explained.
+    IMAGES are pictures, folders of pictures, - for a picture on standard input, or, for a model
+    of volumes, .npy files. For each, three files are written: NAME.png to look at, NAME.npy with
+    the raw map, and NAME.json with the prediction and how it was explained.
     """
     import jax
 
@@ -79,23 +81,27 @@ def explain(
         about, weights, logits, labels = classifier.load(model, weights, fetching)
         score_fn = saljax.scores.probabilities(logits)
         choose = targets.chooser(wanted, labels)
-
-    paths = inputs.find(images, complain)
-    there = [path for path in out.glob("*") if folders.is_picture(path)] if out.is_dir() else []
-    inputs_there = [path for path in paths if path.resolve().parent == out.resolve()]
-    kept = inputs_there + [path for path in there if not store.is_figure(path)]
-    names = store.distinct_names(paths, {p.stem.casefold() for p in kept} | {"overview"})
+        paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))
+        in_out = {p.stem.casefold() for p in paths if p.resolve().parent == out.resolve()}
+        called = [Path("stdin") if path == inputs.STDIN else path for path in paths]
+        reserved = in_out | store.names_of_others(out)
+        together, *names = store.distinct_names([Path("overview"), *called], reserved)
     named = dict(zip(names, paths, strict=True))
     taken: dict[str, inputs.Input] = {}
+    guesses: set[str] = set()
 
     def read_all() -> Iterator[tuple[str, np.ndarray]]:
         for name, path in named.items():
             try:
-                taken[name] = inputs.read(path, about.input_shape, about.resize, about.crop)
+                read = inputs.read(path, about.input_shape, about.resize, about.crop, values)
             except folders.UnreadableImage as error:
                 complain(path, str(error))
-            else:
-                yield name, taken[name].image
+                continue
+            if read.guessed not in guesses | {""}:  # once, whatever the number of pictures
+                guesses.add(read.guessed)
+                say(f"{path}: {read.guessed}")
+            taken[name] = read
+            yield name, read.image
 
     detail, captions = f"{method}, {model}", [f"sigma {sigma:g}" for sigma in sigmas or ()]
     overview = []
@@ -121,15 +127,21 @@ def explain(
                 records.title(result.scores, int(target), labels) for target in result.targets
             ]
             rows = grids.rows(image.shown, result.saliency, titles, detail, captions)[:MOST_ROWS]
-            of_image = records.of_image(path, image.size, result, labels)
-            store.write_array(out / f"{result.name}.npy", records.squeezed(result.saliency))
-            store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
-            store.write_json(out / f"{result.name}.json", of_image | of_run)
+            of_image = records.of_image(path, image.size, image.values, result, labels)
+            try:
+                store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
+                store.write_array(out / f"{result.name}.npy", records.squeezed(result.saliency))
+                store.write_json(out / f"{result.name}.json", of_image | of_run)
+            except OSError as error:
+                if error.errno not in store.OF_NAMES:
+                    raise
+                complain(path, described(error))
+                continue
             echo(f"{path}: {', '.join(titles[:5])} -> {out / result.name}.png")
             if len(overview) < MOST_ROWS:
                 overview += rows[:1]
         if len(overview) > 1:
-            together = overview if sigmas else grids.sheet(overview)
-            store.write(out / "overview.png", grids.png(grids.grid(together)))
-            echo(f"{len(overview)} images together -> {out / 'overview.png'}")
+            sheet = overview if sigmas else grids.sheet(overview)
+            store.write(out / f"{together}.png", grids.png(grids.grid(sheet)))
+            echo(f"{len(overview)} images together -> {out / together}.png")
     ctx.exit(MISTAKE if complaints else 0)

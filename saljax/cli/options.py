@@ -1,5 +1,6 @@
 """Options that commands share, and those that are not written down but read from a method."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,22 @@ class Sigmas(click.ParamType):
         return sigmas
 
 
+class Range(click.ParamType):
+    """Two numbers separated by a comma, the lower one first."""
+
+    name = "low,high"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, float]:
+        """`"0,4095"` -> (0.0, 4095.0)."""
+        try:
+            low, high = (float(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not two numbers such as 0,4095.")
+        if not -math.inf < low < high < math.inf:
+            self.fail(f"{value!r}: the first must be less than the second.")
+        return low, high
+
+
 class InOrder(click.Group):
     """Commands are listed in the order of this file."""
 
@@ -104,6 +121,15 @@ batch_size = click.option(
     "--batch-size",
     type=click.IntRange(min=1),
     help="Images in one call; memory grows with it.  [default: number of devices]",
+)
+
+
+values = click.option(
+    "--range",
+    "values",
+    type=Range(),
+    help="Black and white in pictures of more than 8 bits, and in .npy files, such as 0,4095.  "
+    "[default: those of the file, or what its values suggest]",
 )
 
 

@@ -1,31 +1,26 @@
 """Pictures from files and folders, framed the way a classifier was trained to see them."""
 
-import io
-import math
-import threading
-import warnings
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
-from PIL import Image, ImageOps
+from PIL import Image
 
-Picture = Float[np.ndarray, "height width 3"]
+from saljax.data.files import PICTURES, needs, suffixes
+from saljax.data.files import Picture as Picture
+from saljax.data.files import UnreadableImage as UnreadableImage
+from saljax.data.files import read_array as read_array
+from saljax.data.files import read_image as read_image
+
 Framed = Float[np.ndarray, "rows columns 3"]
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"}
-
-
-_OPENING = threading.Lock()
-
-
-class UnreadableImage(ValueError):
-    """A file that is not a picture this library can read; the message says why, in one line."""
+NAMED = 3
+"""Most files that one line names. Our choice."""
 
 
 def is_picture(path: Path) -> bool:
     """Whether the name of a file is that of a picture, and not of a hidden file."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in suffixes() and not path.name.startswith(".")
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -42,82 +37,33 @@ def list_images(folder: Path) -> list[Path]:
     """
     found = sorted(path for path in folder.iterdir() if is_picture(path))
     if not found:
-        raise UnreadableImage("is a directory without images")
+        others = unread(folder)
+        that = f", but for {others}" if others else ""
+        raise UnreadableImage(f"is a directory without images{that}")
     return found
 
 
-def read_image(path: Path | str | io.BytesIO) -> Picture:
-    """Read a picture as RGB in [0, 1].
-
-    Grayscale gets three equal channels, 16-bit values are scaled by 65535, CMYK is converted,
-    transparent pixels are laid on white (the page that transparent pictures are drawn for), the
-    EXIF orientation is applied, and of an animation the first frame is taken.
+def unread(folder: Path) -> str:
+    """Name the pictures directly inside a folder that cannot be read here.
 
     Args:
-        path: any file that Pillow reads, or what is in it.
+        folder: an existing directory.
 
     Returns:
-        (H, W, 3) float32 in [0, 1].
-
-    Raises:
-        UnreadableImage: no such file, not a picture, damaged, or more than 89 million pixels
-            (Pillow's limit against files that are small and unpack to gigabytes).
+        A phrase, `2 that cannot be read (a.heic, b.svg); .heic needs pip install 'saljax[heif]'`;
+        "" if there are none.
     """
-    try:
-        with _quietly_opened(path) as picture:
-            if picture.width * picture.height > (Image.MAX_IMAGE_PIXELS or math.inf):
-                raise Image.DecompressionBombError
-            return _rgb(ImageOps.exif_transpose(picture))
-    except FileNotFoundError:
-        raise UnreadableImage("no such file") from None
-    except IsADirectoryError:
-        raise UnreadableImage("is a directory") from None
-    except PermissionError:
-        raise UnreadableImage("may not be read (permission denied)") from None
-    except Image.UnidentifiedImageError:
-        raise UnreadableImage("is not an image, or of an unsupported format") from None
-    except Image.DecompressionBombError:
-        limit = (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise UnreadableImage(f"has more than {limit} million pixels; scale it down") from None
-    except UnreadableImage:
-        raise
-    except Exception as error:  # decoders answer damaged files with any exception at all
-        raise UnreadableImage(f"is damaged ({_first_line(error)})") from None
+    inside = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    found = [name for name in inside if Path(name).suffix.lower() in PICTURES - suffixes()]
+    if not found:
+        return ""
+    remedies = sorted({needs(Path(name).suffix) for name in found} - {""})
+    return "; ".join([f"{len(found)} that cannot be read ({some(found)})", *remedies])
 
 
-def _quietly_opened(path):
-    # Filters of warnings are those of the whole process, and pictures are read by many threads.
-    with _OPENING, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Image.open(path)
-
-
-def read_array(path: Path | str) -> Float[np.ndarray, "*spatial channels"]:
-    """Read a signal, picture or volume stored with `numpy.save`.
-
-    Args:
-        path: .npy file, (*spatial, C), floats; in [0, 1] where there are three channels.
-
-    Returns:
-        (*spatial, C) float32.
-
-    Raises:
-        UnreadableImage: not such a file, or values that are not finite or out of range.
-    """
-    try:
-        with open(path, "rb") as file:
-            array = np.load(file, allow_pickle=False)
-    except FileNotFoundError:
-        raise UnreadableImage("no such file") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
-        raise UnreadableImage("is not a .npy file of numbers") from None
-    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.floating):
-        raise UnreadableImage("must hold floating-point numbers")
-    if not np.isfinite(array).all():
-        raise UnreadableImage("holds values that are not finite")
-    if array.shape[-1:] == (3,) and not (array.min() >= 0 and array.max() <= 1):
-        raise UnreadableImage("has values outside 0..1")
-    return array.astype(np.float32)
+def some(names: Sequence[str]) -> str:
+    """Join the first few names: `a.jpg, b.jpg, c.jpg, ...`."""
+    return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
 def prepare(image: Picture, resize: int, crop: int | None = None) -> Framed:
@@ -218,23 +164,3 @@ def resample(
     plane = Image.fromarray(np.ascontiguousarray(image, np.float32))
     size = (shape[1], shape[0])
     return np.asarray(plane.resize(size, Image.Resampling.BILINEAR, box=box))
-
-
-def _rgb(picture: Image.Image) -> Picture:
-    if picture.mode.startswith(("I", "F")):
-        values = np.asarray(picture, np.float32)
-        gray = values if picture.mode == "F" else values / np.float32(65535)
-        if not (gray.min() >= 0 and gray.max() <= 1):
-            raise UnreadableImage("has values outside 0..1 (floating point) or 0..65535 (integer)")
-        return np.repeat(gray[..., None], 3, axis=-1)
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        picture = Image.alpha_composite(white, picture)
-    values = np.asarray(picture.convert("RGB"), np.float32)
-    values /= np.float32(255)
-    return values
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]

@@ -6,6 +6,7 @@ Figures are made with matplotlib's objects, never with pyplot's global state.
 import io
 import warnings
 from collections.abc import Sequence
+from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,8 @@ DPI = 144
 SMOOTH = "hanning"
 PERCENTILE = 99.5
 """Of a map, shown brightest: a few extreme pixels of a gradient would hide all others."""
+MADE_BY = f"saljax {version('saljax')}"
+"""Written into each picture, so that none is taken for one to be explained."""
 INK, PALE = "#1a1a1a", "#6b6b6b"
 
 
@@ -257,5 +260,5 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with rc_context({"font.family": "DejaVu Sans"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # shown as a box
-        figure.savefig(buffer, format="png", dpi=DPI)
+        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": MADE_BY})
     return buffer.getvalue()

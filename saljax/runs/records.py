@@ -62,12 +62,19 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def of_image(path: Path, size: Sequence[int], result: Explained, labels: Sequence[str]) -> dict:
+def of_image(
+    path: Path,
+    size: Sequence[int],
+    values: Sequence[float] | None,
+    result: Explained,
+    labels: Sequence[str],
+) -> dict:
     """What is known about one image: five most probable classes, targets, axes of its map, size.
 
     Args:
         path: of its file.
         size: spatial shape of what is in the file.
+        values: those of the file that became 0 and 1, where it has more than 8 bits.
         result: its explanation, with probabilities as scores.
         labels: the names of all classes.
 
@@ -80,6 +87,7 @@ def of_image(path: Path, size: Sequence[int], result: Explained, labels: Sequenc
     return {
         "image": str(path),
         "size": list(size),
+        **({} if values is None else {"range": list(values)}),
         "prediction": classes(result.scores, ranked(result.scores)[:5], labels),
         "targets": classes(result.scores, result.targets, labels),
         "axes": axes,

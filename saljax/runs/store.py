@@ -1,6 +1,7 @@
 """Files that are whole or not there."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -11,6 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from saljax.data import folders
+
+LONGEST = 255
+"""Bytes of a file name that file systems take."""
+OF_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
+"""Errors that speak of one name, and not of the disk or folder."""
+MARK = b"Software\0saljax "
+"""What the pictures of saljax say of themselves, see `report.grids.png`."""
+ENDINGS = (".png", ".npy", ".json")
+"""Of the files that `saljax explain` writes for each image."""
 
 
 def check_writable(folder: Path) -> None:
@@ -34,13 +46,17 @@ def check_writable(folder: Path) -> None:
 def write(path: Path, content: bytes) -> None:
     """Write a file under a temporary name beside its place, then rename it.
 
-    Whoever reads `path`, also after the process was killed, finds the old content or the new.
+    Whoever reads `path`, also after the process was killed, finds the old content or the new. An
+    OSError names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
+    temporary = path.with_name(f".{digest}.{os.getpid()}.part")  # short, however long the name is
     try:
         temporary.write_bytes(content)
         os.replace(temporary, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -53,9 +69,12 @@ def write_array(path: Path, array: np.ndarray) -> None:
 
 
 def write_json(path: Path, record: dict[str, Any], indent: int | None = 2) -> None:
-    """Write a .json file for people and programs: UTF-8, NaN refused."""
+    """Write a .json file for people and programs: UTF-8, NaN refused.
+
+    Bytes of file names that are no letters stand as JSON's escapes; Python reads them as they were.
+    """
     text = json.dumps(record, indent=indent, ensure_ascii=False, allow_nan=False)
-    write(path, (text + "\n").encode())
+    write(path, (text + "\n").encode("utf-8", "backslashreplace"))
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -83,29 +102,59 @@ def key(**parts: Any) -> str:
 
 
 def is_figure(path: Path) -> bool:
-    """Whether `saljax explain` wrote this picture: its map and its record lie beside it."""
-    if path.name == "overview.png":
-        return any(is_figure(one.with_suffix(".png")) for one in path.parent.glob("*.npy"))
-    beside = (path.with_suffix(suffix) for suffix in (".npy", ".json"))
-    return path.suffix == ".png" and all(one.exists() for one in beside)
+    """Whether saljax drew this picture: the file says so, or the record beside it does."""
+    return path.suffix == ".png" and _is_ours(path)
 
 
-def distinct_names(paths: Iterable[Path], reserved: Iterable[str] = ()) -> list[str]:
+def names_of_others(folder: Path) -> set[str]:
+    """Names in a folder that are not ours to write to, without suffix and in lower case.
+
+    Those of pictures, and of files that would be overwritten, unless they are of an explanation.
+    """
+    there = folder.iterdir() if folder.is_dir() else ()
+    found = [path for path in there if folders.is_picture(path) or path.suffix in ENDINGS]
+    return {path.stem.casefold() for path in found if not _is_ours(path)}
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a picture or a record of this name is of saljax."""
+    with contextlib.suppress(OSError), open(path.with_suffix(".png"), "rb") as file:
+        if MARK in file.read(256):
+            return True
+    with contextlib.suppress(OSError, ValueError):
+        record = json.loads(path.with_suffix(".json").read_bytes())
+        versions = record.get("versions") if isinstance(record, dict) else None
+        return isinstance(versions, dict) and "saljax" in versions and "method" in record
+    return False
+
+
+def distinct_names(
+    paths: Iterable[Path], reserved: Iterable[str] = (), ending: str = ".json"
+) -> list[str]:
     """A file name without suffix for each path, no two alike even where case is ignored.
 
-    `a/bird.jpg` and `b/bird.png` become `bird` and `bird-2`.
+    `a/bird.jpg` and `b/bird.png` become `bird` and `bird-2`; what would be too long is cut.
 
     Args:
         paths: files.
         reserved: names to leave free, in lower case.
+        ending: the longest that will stand after a name.
 
     Returns:
         One name a path, in order.
     """
     names, taken = [], set(reserved)
     for path in paths:
-        candidates = (f"{path.stem}-{n}" if n > 1 else path.stem for n in range(1, 10**9))
+        counts = ("" if n == 1 else f"-{n}" for n in range(1, 10**9))
+        candidates = (_cut(path.stem, LONGEST - len(n + ending)) + n for n in counts)
         name = next(name for name in candidates if name.casefold() not in taken)
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def _cut(name: str, room: int) -> str:
+    """The first letters that fit into so many bytes."""
+    while len(os.fsencode(name)) > room:
+        name = name[:-1]
+    return name

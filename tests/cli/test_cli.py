@@ -1,7 +1,10 @@
 """The command `saljax`: what it writes, and what it says about bad input."""
 
+import errno
 import hashlib
+import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -231,6 +234,112 @@ def test_a_folder_explained_into_itself_is_not_explained_twice(tmp_path, capsys)
     assert files(tmp_path) == sorted(["._b.png", "a.png", "b.png", "overview.png", *written])
 
 
+def test_pictures_with_files_of_their_name_are_explained(tmp_path, capsys):
+    """Depth and pose beside each picture; the same again into the same folder."""
+    for name in "abc":
+        save(tmp_path / f"{name}.png")
+        np.save(tmp_path / f"{name}.npy", np.ones((4, 4)))
+        (tmp_path / f"{name}.json").write_text('{"pose": [0, 0, 1], "version": "5.0"}')
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert cli.main(["explain", str(tmp_path), "--out", str(tmp_path), *QUICK]) == 0
+    assert capsys.readouterr().err == ""
+    written = [f"{name}-2.{kind}" for name in "abc" for kind in ("json", "npy", "png")]
+    expected = sorted([*(path.name for path in before), *written, "overview.png"])
+    assert files(tmp_path) == expected
+    assert cli.main(["explain", str(tmp_path), "--out", str(tmp_path), *QUICK]) == 0
+    assert "passed over 4 that saljax drew (a-2.png, b-2.png, c-2.png, ...)" in (
+        capsys.readouterr().err
+    )
+    assert files(tmp_path) == expected
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+def test_nothing_to_explain(tmp_path, capsys):
+    out = tmp_path / "out"
+    assert cli.main(["explain", save(tmp_path / "a.png"), "--out", str(out), *QUICK]) == 0
+    capsys.readouterr()
+    again = ["explain", str(out), "--out", str(tmp_path / "new"), *QUICK]
+    refused(capsys, again, str(out), "only pictures that saljax drew")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_overview_of_somebody_else_stays(tmp_path):
+    (tmp_path / "out").mkdir()
+    other = Path(save(tmp_path / "out" / "overview.png"))
+    before, sources = other.read_bytes(), [save(tmp_path / f"{i}.png") for i in range(2)]
+    for _ in range(2):
+        assert cli.main(["explain", *sources, "--out", str(tmp_path / "out"), *QUICK]) == 0
+    assert other.read_bytes() == before and (tmp_path / "out" / "overview-2.png").exists()
+    assert len(files(tmp_path / "out")) == 3 + 3 + 2
+
+
+@pytest.mark.parametrize("stem", ["a" * 236, "金" * 80, os.fsdecode(b"caf\xe9"), "a\nb", "a$%{"])
+def test_names_of_every_kind(tmp_path, capsys, stem):
+    (tmp_path / "in").mkdir()
+    path, out = tmp_path / "in" / f"{stem}.png", tmp_path / "out"
+    for one in (path, tmp_path / "in" / "good.png"):
+        save(one)
+    assert cli.main(["explain", str(path.parent), "--out", str(out), *QUICK]) == 0
+    written = [f"{name}.{kind}" for name in (stem, "good") for kind in ("json", "npy", "png")]
+    assert files(out) == sorted([*written, "overview.png"])
+    assert json.loads((out / f"{stem}.json").read_bytes())["image"] == str(path)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_that_the_disk_refuses_leaves_the_others(tmp_path, capsys, monkeypatch):
+    from saljax.runs import store
+
+    write_array = store.write_array
+
+    def picky(path, array):
+        if path.stem == "bad":
+            raise OSError(errno.EILSEQ, "Invalid or incomplete multibyte character", str(path))
+        write_array(path, array)
+
+    monkeypatch.setattr(store, "write_array", picky)
+    sources, out = [save(tmp_path / f"{name}.png") for name in ("bad", "good")], tmp_path / "out"
+    assert cli.main(["explain", *sources, "--out", str(out), *QUICK]) == 2
+    assert files(out) == ["bad.png", "good.json", "good.npy", "good.png"]
+    (line,) = lines(capsys.readouterr().err)
+    assert "bad.npy: invalid" in line
+
+
+def test_a_full_disk(tmp_path, capsys, monkeypatch):
+    from saljax.runs import store
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(store, "write", full)
+    sources, out = [save(tmp_path / f"{name}.png") for name in "ab"], tmp_path / "out"
+    refused(capsys, ["explain", *sources, "--out", str(out), *QUICK], "a.png: no space left")
+
+
+def test_a_picture_on_standard_input(tmp_path, capsys, monkeypatch):
+    out, content = tmp_path / "out", io.BytesIO(Path(save(tmp_path / "a.png")).read_bytes())
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(content))
+    assert cli.main(["explain", "-", "--out", str(out), *QUICK]) == 0
+    assert files(out) == ["stdin.json", "stdin.npy", "stdin.png"]
+    assert json.loads((out / "stdin.json").read_text())["prediction"][0]["class"] == "red"
+    capsys.readouterr()
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO()))
+    refused(capsys, ["explain", "-", "--out", str(out), *QUICK], "-: nothing came")
+
+
+def test_more_than_eight_bits_are_guessed_once_and_told_otherwise(tmp_path, capsys):
+    for name in "ab":
+        Image.fromarray(np.full((20, 20), 1000, np.uint16)).save(tmp_path / f"{name}.tif")
+    out = tmp_path / "out"
+    explain = ["explain", str(tmp_path), "--out", str(out), *QUICK]
+    assert cli.main(explain) == 0
+    (line,) = lines(capsys.readouterr().err)
+    assert "a.tif: black and white taken for 0 and 1023; --range LOW,HIGH" in line
+    assert json.loads((out / "b.json").read_text())["range"] == [0, 1023]
+    assert cli.main([*explain, "--range", "0,2000"]) == 0
+    assert capsys.readouterr().err == ""
+    assert json.loads((out / "b.json").read_text())["range"] == [0, 2000]
+
+
 def test_volumes_come_as_arrays(tmp_path, capsys):
     volume = np.random.default_rng(0).random((4, 5, 6, 1)).astype(np.float32)
     np.save(tmp_path / "good.npy", volume)
@@ -307,6 +416,8 @@ def test_one_line_for_each_bad_image_and_nothing_written(tmp_path, capsys):
         (["--chunk-size", "0"], ["chunk_size", "greater than 0"]),
         (["--batch-size", "0"], ["--batch-size"]),
         (["--gird", "3"], ["--gird", "--grid"]),
+        (["--range", "5"], ["--range", "two numbers"]),
+        (["--range", "5,1"], ["--range", "first must be less"]),
     ],
 )
 def test_bad_options(tmp_path, capsys, arguments, words):

@@ -1,12 +1,16 @@
 """Files that are whole or not there, and names that are kept apart."""
 
+import errno
 import json
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from PIL import Image
 
+from saljax.report import grids
 from saljax.runs import store
 
 
@@ -48,6 +52,67 @@ def test_checking_leaves_no_trace(tmp_path):
     with pytest.raises(OSError, match="cannot write to"):
         store.check_writable(tmp_path / "file" / "below")
     assert sorted(os.listdir(tmp_path)) == ["file", "there"]
+
+
+@pytest.mark.parametrize("name", ["a" * 250, "金" * 83, os.fsdecode(b"caf\xe9")])
+def test_any_name_that_the_disk_takes(tmp_path, name):
+    path = tmp_path / f"{name}.json"
+    store.write_json(path, {"image": str(path)})
+    assert store.read_json(path) == {"image": str(path)}
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*a\.npy") as caught:
+        store.write_array(tmp_path / "a.npy", np.zeros(3))
+    assert caught.value.errno == errno.ENOSPC and os.listdir(tmp_path) == []
+
+
+OURS = {"method": "glas", "versions": {"saljax": "0.1.0"}}
+
+
+@pytest.mark.parametrize(
+    ("record", "is_ours"),
+    [
+        (OURS, True),
+        ({"versions": {"saljax": "0.1.0"}}, False),
+        ({"method": "glas", "versions": {"labelme": "5.0"}}, False),
+        ({"shapes": [], "version": "5.0"}, False),
+        ([OURS], False),
+        ({"method": "glas", "versions": "saljax"}, False),
+    ],
+)
+def test_what_is_ours_by_its_record(tmp_path, record, is_ours):
+    path = tmp_path / "a.b.png"
+    Image.new("L", (2, 2)).save(path)
+    np.save(tmp_path / "a.b.npy", np.zeros(2))
+    assert not store.is_figure(path)
+    (tmp_path / "a.b.json").write_text(json.dumps(record))
+    assert store.is_figure(path) == is_ours
+    assert store.names_of_others(tmp_path) == (set() if is_ours else {"a.b"})
+
+
+def test_what_is_ours_by_what_the_picture_says(tmp_path):
+    path = tmp_path / "overview.png"
+    path.write_bytes(grids.png(Figure(figsize=(1, 1))))
+    assert store.is_figure(path) and store.names_of_others(tmp_path) == set()
+    Image.open(path).save(path)
+    assert not store.is_figure(path) and store.names_of_others(tmp_path) == {"overview"}
+    assert store.names_of_others(tmp_path / "absent") == set()
+
+
+def test_names_that_are_too_long_are_cut():
+    paths = [Path(f"{'x' * 249}{i}.jpg") for i in (1, 2)] + [Path("金" * 84 + ".jpg")]
+    first, second, fish = store.distinct_names(paths)
+    assert (first, second, fish) == ("x" * 249 + "1", "x" * 249 + "2", "金" * 83)
+    first, second, fish = store.distinct_names(paths, ending="-0123456789abcdef.json")
+    assert (first, second, fish) == ("x" * 233, "x" * 231 + "-2", "金" * 77)
+    (odd,) = store.distinct_names([Path(os.fsdecode(b"\xe9" * 251 + b".png"))])
+    assert os.fsencode(odd) == b"\xe9" * 250
 
 
 def test_names():
