@@ -18,6 +18,9 @@ from saljax.methods.gradients.integrated_gradients import (
     integrated_gradients as integrated_gradients,
 )
 from saljax.methods.gradients.smoothgrad import smoothgrad as smoothgrad
+from saljax.methods.learned.one_pass import dre as dre
+from saljax.methods.learned.one_pass import masking_model as masking_model
+from saljax.methods.learned.one_pass import variational as variational
 from saljax.methods.modified_backprop.deconvnet import deconvnet as deconvnet
 from saljax.methods.modified_backprop.excitation_backprop import (
     contrastive_excitation_backprop as contrastive_excitation_backprop,
@@ -58,13 +61,25 @@ from saljax.ops.soft_topk import soft_topk as soft_topk
 __version__ = "0.1.0"
 
 
+# Models and explainers that learn need flax, which takes longer to import than all of saljax;
+# metrics and data are rarely needed at once. They come with their first use.
+_MODULES = ("models", "metrics", "data")
+_LATER = {
+    "train_dre": "training.by_name",
+    "train_masking_model": "training.by_name",
+    "train_variational": "training.by_name",
+    "save_explainer": "runs.explainers",
+    "load_explainer": "runs.explainers",
+}
+
+
 def __getattr__(name: str):
-    # Models need flax, which takes longer to import than all of saljax; metrics and data are rarely
-    # needed at once. They come with their first use.
-    if name in ("models", "metrics", "data"):
+    if name in _MODULES:
         return importlib.import_module(f"saljax.{name}")
+    if name in _LATER:
+        return getattr(importlib.import_module(f"saljax.{_LATER[name]}"), name)
     raise AttributeError(f"module 'saljax' has no attribute {name!r}")
 
 
 def __dir__():
-    return sorted({*globals(), "models", "metrics", "data"})
+    return sorted({*globals(), *_MODULES, *_LATER})

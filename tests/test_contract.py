@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 import saljax
+from saljax.methods.learned.explainer import Fit
+from saljax.methods.learned.kinds import KINDS, blank
+from saljax.models.weights import assign, parameters, shapes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,6 +42,21 @@ class Case:
 
 def inside(method, image=(9, 9, 3), traces=1, **hyperparameters):
     return Case(functools.partial(method, **hyperparameters), image, traces, looks_inside=True)
+
+
+CLASSES = 4
+
+
+def learned(kind, image=(9, 9, 3), **settings):
+    """An explainer with random weights, for the network that is looked inside."""
+    layers = () if kind == "variational" else ("hidden",)
+    of_layers = tuple((*image[:-1], 12) for _ in layers)
+    empty = blank(KINDS[kind], Fit(layers, of_layers, CLASSES, image, ""), settings)
+    rng = np.random.default_rng(2)
+    drawn = {name: rng.uniform(0.1, 1, shape) for name, shape in shapes(empty).items()}
+    tensors = {name: value.astype(np.float32) for name, value in drawn.items()}
+    explainer = assign(empty, tensors)
+    return inside(getattr(saljax, kind), image, traces=1 + len(layers), explainer=explainer)
 
 
 ATLAS = jnp.asarray(np.arange(4 * 4 * 4).reshape(4, 4, 4) // 16, jnp.int32)
@@ -119,8 +137,10 @@ CASES = {
     "feature_inversion": inside(
         saljax.feature_inversion, (16, 2), traces=6, num_inversion_steps=4, num_steps=4
     ),
+    "dre": learned("dre"),
+    "masking_model": learned("masking_model", (4, 5, 6, 1), confidence=0.0),
+    "variational": learned("variational", (16, 2), channels=(3, 2), reduction=2),
 }
-CLASSES = 4
 
 
 @pytest.fixture(params=CASES)
@@ -263,7 +283,13 @@ def test_permuting_classes_changes_nothing(case, score_fn, images):
     order = np.asarray([2, 0, 3, 1])
     *first, last = score_fn.args
     permuted = jax.tree_util.Partial(score_fn.func, *first, last[:, order])
-    close(case.compiled(permuted, images[0], 0), case.compiled(score_fn, images[0], 2))
+    one = case.method
+    if "explainer" in one.keywords:  # its classes are those of the classifier
+        tensors = parameters(one.keywords["explainer"])
+        classes = {n: v[order] for n, v in tensors.items() if n == "generator.embedding"}
+        one = functools.partial(one, explainer=assign(one.keywords["explainer"], tensors | classes))
+    permuted_case = dataclasses.replace(case, method=one)
+    close(permuted_case.compiled(permuted, images[0], 0), case.compiled(score_fn, images[0], 2))
 
 
 def test_a_class_that_does_not_exist_gives_nan(case, score_fn, images):

@@ -8,6 +8,7 @@ from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus
 from saljax.methods.gradients.gradient import gradient, input_x_gradient
 from saljax.methods.gradients.integrated_gradients import integrated_gradients
 from saljax.methods.gradients.smoothgrad import smoothgrad
+from saljax.methods.learned.one_pass import dre, masking_model, variational
 from saljax.methods.modified_backprop.deconvnet import deconvnet
 from saljax.methods.modified_backprop.excitation_backprop import (
     contrastive_excitation_backprop,
@@ -39,6 +40,7 @@ class Known(NamedTuple):
         one_class: it answers one class at a time, since each class needs backward passes of its
             own; the others answer several from the same passes.
         at_layer: its map is that of a layer; the command line takes the one the model names.
+        learned: it asks an explainer that learned; the command line reads it from a file.
     """
 
     function: Callable[..., Any]
@@ -46,6 +48,7 @@ class Known(NamedTuple):
     explains: Literal["logits", "probabilities"]
     one_class: bool = False
     at_layer: bool = False
+    learned: bool = False
 
 
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
@@ -150,5 +153,23 @@ METHODS = {
     ),
     "feature_inversion": Known(
         feature_inversion, _INVERSION, "probabilities", one_class=True, at_layer=True
+    ),
+    "dre": Known(
+        dre,
+        "Differentiated Explanation of Deep Neural Networks with Skewed Distributions (TPAMI 2021)",
+        "logits",
+        learned=True,
+    ),
+    "masking_model": Known(
+        masking_model,
+        "Real Time Image Saliency for Black Box Classifiers (NeurIPS 2017)",
+        "logits",
+        learned=True,
+    ),
+    "variational": Known(
+        variational,
+        "Variational saliency maps (submitted to ICLR 2021)",
+        "logits",
+        learned=True,
     ),
 }

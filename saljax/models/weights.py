@@ -125,6 +125,12 @@ def write(
         temporary.unlink(missing_ok=True)
 
 
+def metadata(path: str | os.PathLike) -> dict[str, str]:
+    """Return the short texts in the header of a safetensors file that `read` could read."""
+    with safetensors.safe_open(path, "numpy") as file:
+        return file.metadata() or {}
+
+
 def parameters(model: nnx.Module) -> dict[str, np.ndarray]:
     """Return every parameter and statistic of a model under its dotted name."""
     return {name: np.asarray(leaf) for name, leaf in _leaves(model).items()}

@@ -22,7 +22,7 @@ from saljax.runs import devices
 from saljax.runs.loop import wait
 from saljax.training import ahead, checkpoints, losses, record, steps
 from saljax.training.pace import Clock, Pace
-from saljax.training.pictures import Shown
+from saljax.training.shown import Shown
 
 
 @dataclass(frozen=True)

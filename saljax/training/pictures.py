@@ -1,68 +1,123 @@
-"""Images that explainers learn from: arrays, pictures in folders or data sets, drawn ones."""
+"""Pictures that explainers learn from: of folders and data sets, and drawn ones."""
 
 import hashlib
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from saljax.data import labelled
-from saljax.ops import images as image_ops
-from saljax.training.ahead import Source
+from saljax.data import class_folders, folders, tfds_sources
+from saljax.data.frames import Frames
+from saljax.data.generated import birdlets
+from saljax.data.labelled import Pictures
+from saljax.models.zoo import ModelInfo
+from saljax.training.shown import Shown, kept_back
 
 
-class Shown(NamedTuple):
-    """Images to learn from and images to test on.
-
-    Attributes:
-        train: where they never repeat, as many as make up an epoch.
-        held_out: as the explainer will see them; None without any.
-        about: what they are, as JSON.
-        endless: `train` has an image for any row.
-    """
-
-    train: Source
-    held_out: Source | None
-    about: dict[str, Any]
-    endless: bool = False
-
-
-def of_arrays(images: Any, held_out: Any, seed: int) -> Shown:
-    """Images in memory.
+def found(
+    data: str, share: float, seed: int, complain: Callable[[Any, str], None]
+) -> tuple[Pictures, Pictures]:
+    """Pictures of a folder or of a data set, to learn from and to test on; none is opened.
 
     Args:
-        images: (N, *spatial, C) in [0, 1].
-        held_out: images to test on, or the share of `images` that is kept back for it, 0 for none.
+        data: a folder of pictures; one of class folders, whose labels are of no use here; or
+            `tfds:NAME`.
+        share: kept back to test on, where the data have no split of their own.
         seed: of what is kept back.
+        complain: called with what is left out, and why.
 
     Raises:
-        ValueError: images of integers, a share outside [0, 1), or too few images.
+        ValueError: no such data, or too few pictures.
     """
-    train = _floats(images)
-    if np.ndim(held_out):
-        tested = _floats(held_out)
-    else:
-        back = kept_back(len(train), float(held_out), seed)
-        train, tested = train[~back], train[back]
-    digest = hashlib.sha256(train.tobytes() + tested.tobytes()).hexdigest()
-    about = {"images": len(train), "held_out": len(tested), "sha256_of_images": digest}
-    return Shown(train, tested if len(tested) else None, about)
+    if data.startswith("tfds:"):
+        of_classes = tfds_sources.read_tfds(data.removeprefix("tfds:"), share, seed)
+        return of_classes.train, of_classes.held_out
+    folder = Path(data)
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    paths = [path for path in sorted(folder.iterdir()) if folders.is_picture(path)]
+    if not paths:
+        of_classes = class_folders.read_classes(folder, share, seed, complain)
+        return of_classes.train, of_classes.held_out
+    labels = np.zeros(len(paths), np.int32)
+    pictures = Pictures([*map(str, paths)], labels, lambda row: folders.read_image(paths[row]))
+    back = kept_back(len(paths), share, seed)
+    return pictures.take(np.flatnonzero(~back)), pictures.take(np.flatnonzero(back))
 
 
-def _floats(images):
-    image_ops.check(jnp.asarray(images[:1]))
-    return np.asarray(images, np.float32)
+def framed(
+    pictures: tuple[Pictures, Pictures],
+    about: ModelInfo,
+    complain: Callable[[Any, str], None],
+    advance: Callable[[], None],
+) -> Shown:
+    """Pictures as `saljax explain` shows them to a classifier.
 
-
-def kept_back(number: int, share: float, seed: int) -> np.ndarray:
-    """Which of so many images are tested on, see `labelled.held_out`.
+    Args:
+        pictures: to learn from and to test on.
+        about: the classifier.
+        complain: called with the name of each picture that cannot be read, and why.
+        advance: called after each picture.
 
     Raises:
-        ValueError: a share outside [0, 1), or nothing left to learn from.
+        ValueError: the classifier takes no pictures, or none to learn from can be read.
     """
-    if not 0 <= share < 1:
-        raise ValueError(f"`held_out` must be images, or a share in [0, 1); got {share}.")
-    if number < (2 if share else 1):
-        raise ValueError(f"an explainer needs more images to learn from; got {number}.")
-    back = np.zeros(number, bool)
-    return labelled.held_out(np.zeros(number, np.int32), share, seed) if share else back
+    side, digest = _side(about), hashlib.sha256()
+
+    def prepare(picture):
+        return folders.prepare(picture, about.resize or side, about.crop)
+
+    train, held_out = (Frames(part, prepare, side, complain, advance) for part in pictures)
+    if not len(train):
+        raise ValueError("no picture to learn from can be read")
+    for name in (*train.names, "", *held_out.names):
+        digest.update(f"{Path(name).name}\n".encode())
+    of_names = {"sha256_of_names": digest.hexdigest()}
+    return Shown(
+        train,
+        held_out if len(held_out) else None,
+        {"images": len(train), "held_out": len(held_out)} | of_names,
+    )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Birdlets drawn when they are asked for, an image for any row."""
+
+    seed: int
+    first: int
+    number: int
+    side: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        indices = (self.first + int(row) for row in rows)
+        return np.stack([birdlets.sample(self.seed, i, size=self.side).image for i in indices])
+
+
+def generated(about: ModelInfo, number: int, share: float, seed: int) -> Shown:
+    """Birdlets that never repeat; those that are tested on are drawn from other places.
+
+    Args:
+        about: the classifier.
+        number: that make up an epoch.
+        share: of `number`, how many more are tested on.
+        seed: of the birdlets. The bundled classifier learned from seed 0.
+
+    Raises:
+        ValueError: the classifier takes no pictures.
+    """
+    side, tested = _side(about), round(share * number)
+    held_out = Drawn(seed, 2**40, tested, side)[range(tested)] if tested else None
+    about_them = {"generated": "birdlets", "images": number, "held_out": tested}
+    return Shown(Drawn(seed, 0, number, side), held_out, about_them, endless=True)
+
+
+def _side(about: ModelInfo) -> int:
+    if about.resize is None:
+        raise ValueError(f"{about.name} takes no pictures; see `saljax models`")
+    return about.input_shape[0]

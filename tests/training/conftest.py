@@ -13,7 +13,7 @@ from jax.tree_util import Partial
 import saljax
 from saljax.methods.learned import explainer as learned
 from saljax.methods.learned.explainer import Stage
-from saljax.training import pictures
+from saljax.training.shown import of_arrays
 
 SIDE, CLASSES = 6, 3
 
@@ -95,5 +95,5 @@ def glimpse():
         images=images,
         fit=fit,
         explainer=Glimpse(fit, rngs=nnx.Rngs(jax.random.key(0))),
-        shown=pictures.of_arrays(images, 0.2, 0),
+        shown=of_arrays(images, 0.2, 0),
     )

@@ -13,8 +13,9 @@ import saljax
 from saljax.methods.learned.explainer import Stage
 from saljax.models.weights import parameters
 from saljax.runs import devices
-from saljax.training import explainers, pictures
+from saljax.training import explainers
 from saljax.training.explainers import Recipe
+from saljax.training.shown import Shown, of_arrays
 
 QUICK = Recipe(batch_size=8)
 """Of 24 images: 3 steps an epoch, and 15 in all."""
@@ -264,7 +265,7 @@ def test_eight_devices_and_one_give_the_same_within_rounding(
 
 def test_mirrored_and_cut_images_come_in_place_of_the_others(glimpse, key):
     ramp = np.linspace(0, 1, 6, dtype=np.float32)
-    shown = pictures.of_arrays(np.broadcast_to(ramp[:, None], (24, 6, 6, 3)), 0, 0)
+    shown = of_arrays(np.broadcast_to(ramp[:, None], (24, 6, 6, 3)), 0, 0)
 
     def loss(explainer, score_fn, images, seen, key):
         jax.debug.callback(lambda x: saw.append(np.asarray(x)), images)
@@ -300,7 +301,7 @@ def test_images_that_never_repeat(glimpse, key):
             asked.append(np.asarray(rows))
             return glimpse.images[rows % 30]
 
-    shown = pictures.Shown(Endless(), None, {}, endless=True)
+    shown = Shown(Endless(), None, {}, endless=True)
     train(glimpse, key, shown=shown)
     np.testing.assert_array_equal(np.concatenate(asked[1:]), np.arange(5 * 24))
 
@@ -317,7 +318,7 @@ def test_images_that_never_repeat(glimpse, key):
 )
 def test_bad_input_is_one_line(glimpse, key, changed, words):
     if "shown" in changed:
-        changed = {"shown": pictures.of_arrays(np.zeros((4, *changed["shown"]), np.float32), 0, 0)}
+        changed = {"shown": of_arrays(np.zeros((4, *changed["shown"]), np.float32), 0, 0)}
     if "rate" in changed:
         adam = lambda per_epoch: optax.sgd(float("inf"))  # noqa: E731
         changed = {"stages": [glimpse.stages[0]._replace(optimizer=adam)]}

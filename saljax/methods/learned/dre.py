@@ -84,7 +84,7 @@ class DRE(nnx.Module):
             z, weight = self.masks(seen, t)
             return z[0] if weight is None else z[0] * weight[0]
 
-        return of_classes(mask_of, image, target)
+        return of_classes(mask_of, seen, image, target)
 
 
 def embedding_loss(model, score_fn, images, seen, key):

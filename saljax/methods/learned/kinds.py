@@ -7,7 +7,9 @@ from flax import nnx
 from jaxtyping import Array, Key
 
 from saljax.core.types import Image, ScoreFn
+from saljax.methods.learned import dre, masking_model, variational
 from saljax.methods.learned.explainer import Fit, Stage
+from saljax.methods.learned.generator import layers_for
 
 
 class Kind(NamedTuple):
@@ -25,7 +27,15 @@ class Kind(NamedTuple):
     layers: Callable[[ScoreFn, Image], tuple[str, ...]]
 
 
-KINDS: dict[str, Kind] = {}
+def _none(score_fn: ScoreFn, image: Image) -> tuple[str, ...]:
+    return ()
+
+
+KINDS = {
+    "dre": Kind(dre.DRE, dre.stages, layers_for),
+    "masking_model": Kind(masking_model.MaskingModel, masking_model.stages, layers_for),
+    "variational": Kind(variational.Variational, variational.stages, _none),
+}
 
 
 def build(kind: Kind, fit: Fit, settings: Mapping[str, Any], key: Key[Array, ""]) -> Any:

@@ -9,6 +9,7 @@ import optax
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from saljax.core.scores import of_class
 from saljax.core.types import Image, Saliency, ScoreFn, Scores, Target
 from saljax.methods.learned import backgrounds
 from saljax.methods.learned.explainer import Fit, Seen, Stage, look_as_trained
@@ -72,14 +73,18 @@ class MaskingModel(nnx.Module):
         """
         seen = look_as_trained(self.fit, score_fn, image)
         confidence = self.settings["confidence"]
-        return of_classes(lambda t: self.masks(seen, t, confidence)[0], image, target)
+        return of_classes(lambda t: self.masks(seen, t, confidence)[0], seen, image, target)
 
 
-def of_classes(mask_of, image: Image, target: Target) -> Saliency:
-    """Masks at the image's size of one class, or of several: `mask_of` takes one in a batch."""
+def of_classes(mask_of, seen: Seen, image: Image, target: Target) -> Saliency:
+    """Masks at the image's size of one class, or of several: `mask_of` takes one in a batch.
+
+    NaN for a class that does not exist.
+    """
 
     def full_size(t):
-        return image_ops.resize(mask_of(t[None]), image.shape[:-1]).astype(jnp.float32)
+        mask = image_ops.resize(mask_of(t[None]), image.shape[:-1]).astype(jnp.float32)
+        return mask * of_class(jnp.ones_like(seen.scores), t)[0]
 
     target = jnp.asarray(target)
     return jax.vmap(full_size)(target) if target.ndim else full_size(target)

@@ -1,0 +1,237 @@
+"""Training an explainer by the name of its kind, for arrays in memory and for whatever streams."""
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key, UInt
+
+from saljax.core.types import Images, ScoreFn
+from saljax.methods.learned.explainer import fit_to
+from saljax.methods.learned.kinds import KINDS, build
+from saljax.runs import store
+from saljax.runs.explainers import save_explainer
+from saljax.training import explainers, record
+from saljax.training.explainers import Epoch, Recipe
+from saljax.training.pace import Pace
+from saljax.training.shown import Shown, of_arrays
+
+FILE = "explainer.safetensors"
+
+
+def train_dre(
+    score_fn: ScoreFn,
+    images: Images | Float[np.ndarray, "images *spatial channels"],
+    *,
+    key: Key[Array, ""] | UInt[Array, "2"],
+    held_out: Any = 0.1,
+    layers: tuple[str, ...] | None = None,
+    out: Path | None = None,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    **options: Any,
+) -> Any:
+    """Train a differentiated relevance estimator: `saljax.dre`, masks in one pass.
+
+    It is trained for one classifier, which is its encoder and stays as it is; no label is used but
+    the classifier's own predictions. First the class filter learns, then everything else.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> logits (N, K), with tagged activations.
+        images: to learn from, (N, *spatial, C) in [0, 1].
+        key: of everything random.
+        held_out: images to test on after each epoch, or the share of `images` kept back for it;
+            0 for none. The explainer of the best epoch of the last stage is returned.
+        layers: tagged activations to read, the coarsest first; chosen if not given, see
+            `generator.layers_for`.
+        out: folder for `explainer.safetensors`, `training.json` and checkpoints, from which the
+            same call goes on after it was broken off; None: nothing is written.
+        report: called after each epoch, such as `print`.
+        **options: keywords of `dre.stages` (`epochs`, `learning_rate`, ...), of `DRE` (`eta`, `h`,
+            ...) and of `Recipe` (`batch_size`, `mirror`, ...).
+
+    Returns:
+        The explainer: a function of (score_fn, image, target), and a method like any other.
+
+    Raises:
+        ValueError: no such option or layer; too few images; or the loss is no longer finite.
+        OSError: `out` cannot be written.
+
+    Source: S3 (DRE), see `DRE` and `dre.stages`.
+    """
+    shown = functools.partial(of_arrays, images, held_out)
+    return trained(
+        "dre", score_fn, shown, key, layers=layers, out=out, report=report, options=options
+    )
+
+
+def train_masking_model(
+    score_fn: ScoreFn,
+    images: Images | Float[np.ndarray, "images *spatial channels"],
+    *,
+    key: Key[Array, ""] | UInt[Array, "2"],
+    held_out: Any = 0.1,
+    layers: tuple[str, ...] | None = None,
+    out: Path | None = None,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    **options: Any,
+) -> Any:
+    """Train a masking model: `saljax.masking_model`, masks in one pass. As `train_dre`.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> logits (N, K), with tagged activations.
+        images: to learn from, (N, *spatial, C) in [0, 1].
+        key: of everything random.
+        held_out: see `train_dre`.
+        layers: see `train_dre`.
+        out: see `train_dre`.
+        report: see `train_dre`.
+        **options: keywords of `masking_model.stages`, of `MaskingModel` and of `Recipe`.
+
+    Returns:
+        The explainer.
+
+    Raises:
+        ValueError: see `train_dre`.
+        OSError: `out` cannot be written.
+
+    Source: Dabkowski & Gal, NeurIPS 2017, see `MaskingModel` and `masking_model.stages`.
+    """
+    shown = functools.partial(of_arrays, images, held_out)
+    return trained(
+        "masking_model", score_fn, shown, key, layers=layers, out=out, report=report,
+        options=options,
+    )  # fmt: skip
+
+
+def train_variational(
+    score_fn: ScoreFn,
+    images: Images | Float[np.ndarray, "images *spatial channels"],
+    *,
+    key: Key[Array, ""] | UInt[Array, "2"],
+    held_out: Any = 0.1,
+    out: Path | None = None,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    **options: Any,
+) -> Any:
+    """Train an encoder of variational saliency maps: `saljax.variational`. As `train_dre`.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> logits (N, K).
+        images: to learn from, (N, *spatial, C) in [0, 1].
+        key: of everything random.
+        held_out: see `train_dre`.
+        out: see `train_dre`.
+        report: see `train_dre`.
+        **options: keywords of `variational.stages`, of `Variational` and of `Recipe`.
+
+    Returns:
+        The explainer.
+
+    Raises:
+        ValueError: see `train_dre`.
+        OSError: `out` cannot be written.
+
+    Source: S4 (variational saliency maps), see `Variational` and `variational.stages`.
+    """
+    shown = functools.partial(of_arrays, images, held_out)
+    return trained("variational", score_fn, shown, key, out=out, report=report, options=options)
+
+
+def trained(
+    name: str,
+    score_fn: ScoreFn,
+    shown: Callable[[int], Shown],
+    key: Key[Array, ""] | UInt[Array, "2"],
+    *,
+    options: Mapping[str, Any],
+    layers: tuple[str, ...] | None = None,
+    out: Path | None = None,
+    about: Mapping[str, Any] | None = None,
+    report: Callable[[Epoch], None] = lambda epoch: None,
+    advance: Callable[[Pace | None], None] = lambda pace: None,
+) -> Any:
+    """Train an explainer of a kind.
+
+    Args:
+        name: of its kind, one of `KINDS`.
+        score_fn: the classifier it is for.
+        shown: from a seed, of what is kept back and what is drawn, to the images.
+        key: of everything random.
+        options: see `train_dre`.
+        layers: see `train_dre`.
+        out: see `train_dre`.
+        about: what there is to say of the classifier, as JSON.
+        report: called after each epoch.
+        advance: see `explainers.train`.
+
+    Returns:
+        The explainer.
+    """
+    kind = KINDS[name]
+    own, of_stages, of_recipe = sorted_options(name, options)
+    recipe, stages = Recipe(**of_recipe), _stages(name, **of_stages)
+    of_images, of_start, of_training = jax.random.split(key, 3)
+    found = shown(int(jax.random.randint(of_images, (), 0, 2**31 - 1)))
+    image = jnp.asarray(found.train[np.arange(1)][0])
+    fit = fit_to(score_fn, image, layers or kind.layers(score_fn, image))
+    explainer = build(kind, fit, own, of_start)
+    settings = {
+        "kind": name,
+        **(about or {}),
+        **explainer.settings,
+        **_defaults(kind.stages),
+        **of_stages,
+        **asdict(recipe),
+        "layers": fit.layers,
+        "classifier": fit.fingerprint,
+        **found.about,
+        "key": np.asarray(jax.random.key_data(key)).tolist(),
+    }
+    trained = explainers.train(
+        explainer, stages, score_fn, found, recipe, of_training,
+        out=out, settings=settings, report=report, advance=advance,
+    )  # fmt: skip
+    if out is not None:
+        done = store.read_json(out / record.FILE) or {}
+        how = {"settings": settings, "epochs": done["epochs"]}
+        save_explainer(trained, out / FILE, training=how)
+    return trained
+
+
+def sorted_options(name: str, options: Mapping[str, Any]) -> tuple[dict, dict, dict]:
+    """Options of a kind parted in those of the explainer, of its stages and of the recipe.
+
+    Raises:
+        ValueError: no such option; those there are, are told.
+    """
+    kind = KINDS[name]
+    known = [_keywords(of) for of in (kind.explainer, kind.stages, Recipe)]
+    for keyword in options:
+        if not any(keyword in keywords for keywords in known):
+            there = ", ".join(each for keywords in known for each in keywords)
+            raise ValueError(f"no option of {name} is called {keyword!r}; there is {there}")
+    first, second, third = (
+        {keyword: value for keyword, value in options.items() if keyword in keywords}
+        for keywords in known
+    )
+    return first, second, third
+
+
+def _keywords(function):
+    taken = inspect.signature(function).parameters
+    return [keyword for keyword in taken if keyword not in ("fit", "rngs")]
+
+
+@functools.cache  # equal stages are the same ones, and find their steps compiled
+def _stages(name, **options):
+    return KINDS[name].stages(**options)
+
+
+def _defaults(function):
+    return {p.name: p.default for p in inspect.signature(function).parameters.values()}
