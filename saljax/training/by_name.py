@@ -180,7 +180,7 @@ def trained(
     found = shown(int(jax.random.randint(of_images, (), 0, 2**31 - 1)))
     image = jnp.asarray(found.train[np.arange(1)][0])
     fit = fit_to(score_fn, image, layers or kind.layers(score_fn, image))
-    explainer = build(kind, fit, own, of_start)
+    explainer = kind.begin(build(kind, fit, own, of_start), score_fn, image)
     settings = {
         "kind": name,
         **(about or {}),

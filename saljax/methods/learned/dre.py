@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.methods.learned import backgrounds
 from saljax.methods.learned.explainer import Fit, Seen, Stage, look_as_trained
-from saljax.methods.learned.generator import MaskGenerator, Up, channels_for
+from saljax.methods.learned.generator import MaskGenerator, Start, Up, channels_for
 from saljax.methods.learned.masking_model import Classes, Masks, labels, of_classes
 from saljax.methods.learned.self_tuning import remaining
 from saljax.ops import images as image_ops
@@ -26,6 +26,7 @@ class DRE(nnx.Module):
         fit: the classifier it is for.
         channels: of the generator's cells; those of S3 if not given, see `channels_for`.
         up: how the cells double the size, see `MaskGenerator`.
+        embedding: where the class embeddings start from, see `generator.begin`.
         eta: of the controller, see `saljax.skew_controller`.
         h: of the controller.
         predicts_weights: a second channel learns the weights of self-based tuning, and the mask is
@@ -42,6 +43,7 @@ class DRE(nnx.Module):
         *,
         channels: tuple[int, ...] | None = None,
         up: Up = "shuffle",
+        embedding: Start = "head",
         eta: float = 1.5,
         h: float = 2.5,
         predicts_weights: bool = False,
@@ -50,7 +52,7 @@ class DRE(nnx.Module):
         channels = tuple(channels or channels_for(fit))
         self.fit = fit
         self.settings = {
-            "channels": channels, "up": up, "eta": eta, "h": h,
+            "channels": channels, "up": up, "embedding": embedding, "eta": eta, "h": h,
             "predicts_weights": predicts_weights,
         }  # fmt: skip
         self.generator = MaskGenerator(fit, channels, up, rngs=rngs)

@@ -2,20 +2,21 @@
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from saljax.core import taps
+from saljax.core import checks, taps
 from saljax.core.types import Image, ScoreFn
 from saljax.methods.learned.explainer import Fit, coarsest_layers
 from saljax.ops import images as image_ops
 
 Features = Float[Array, "batch *spatial channels"]
 Up = Literal["shuffle", "transposed"]
+Start = Literal["head", "random"]
 
 LAYERS = (
     ("layer4", "layer3", "layer2", "layer1"),  # ResNet
@@ -175,6 +176,30 @@ def pixel_shuffle(x: Features) -> Float[Array, "batch ..."]:
     pairs = [axis for i in range(rank) for axis in (1 + i, 1 + rank + i)]
     x = x.transpose(0, *pairs, 2 * rank + 1)
     return x.reshape(batch, *(2 * n for n in space), -1)
+
+
+def begin(explainer: Any, score_fn: ScoreFn, image: Image) -> Any:
+    """An explainer whose class embeddings start where its settings say.
+
+    `"random"` are the normal numbers it was drawn with, as in the papers; `"head"` the rows of the
+    classifier's own last layer, where it has them (our choice: with few images most classes are
+    never seen, and these rows point where their class lies already).
+
+    Args:
+        explainer: with a `generator`, that has learned nothing yet.
+        score_fn: images (N, *spatial, C) -> logits (N, K), the classifier it is for.
+        image: (*spatial, C), any.
+    """
+    fit, start = explainer.fit, explainer.settings["embedding"]
+    checks.one_of(get_args(Start), embedding=start)
+    rows = None
+    if start == "head":
+        rows = head_rows(score_fn, image, fit.layers[0], fit.num_classes)
+    if rows is None:
+        return explainer
+    started = nnx.clone(explainer)
+    started.generator.embedding = nnx.Param(rows.astype(jnp.float32))
+    return started
 
 
 def head_rows(

@@ -7,7 +7,7 @@ from flax import nnx
 from jaxtyping import Array, Key
 
 from saljax.core.types import Image, ScoreFn
-from saljax.methods.learned import dre, masking_model, variational
+from saljax.methods.learned import dre, generator, masking_model, variational
 from saljax.methods.learned.explainer import Fit, Stage
 from saljax.methods.learned.generator import layers_for
 
@@ -20,11 +20,13 @@ class Kind(NamedTuple):
             nothing, whose batch norms use what is stored. It has `fit` and `settings`.
         stages: how it is trained.
         layers: what it reads of a classifier, see `Fit`.
+        begin: what the classifier says of where it starts, from an image of the right shape.
     """
 
     explainer: Callable[..., Any]
     stages: Callable[..., tuple[Stage, ...]]
     layers: Callable[[ScoreFn, Image], tuple[str, ...]]
+    begin: Callable[[Any, ScoreFn, Image], Any] = lambda explainer, score_fn, image: explainer
 
 
 def _none(score_fn: ScoreFn, image: Image) -> tuple[str, ...]:
@@ -32,8 +34,10 @@ def _none(score_fn: ScoreFn, image: Image) -> tuple[str, ...]:
 
 
 KINDS = {
-    "dre": Kind(dre.DRE, dre.stages, layers_for),
-    "masking_model": Kind(masking_model.MaskingModel, masking_model.stages, layers_for),
+    "dre": Kind(dre.DRE, dre.stages, layers_for, generator.begin),
+    "masking_model": Kind(
+        masking_model.MaskingModel, masking_model.stages, layers_for, generator.begin
+    ),
     "variational": Kind(variational.Variational, variational.stages, _none),
 }
 

@@ -13,7 +13,7 @@ from saljax.core.scores import of_class
 from saljax.core.types import Image, Saliency, ScoreFn, Scores, Target
 from saljax.methods.learned import backgrounds
 from saljax.methods.learned.explainer import Fit, Seen, Stage, look_as_trained
-from saljax.methods.learned.generator import MaskGenerator, Up, channels_for
+from saljax.methods.learned.generator import MaskGenerator, Start, Up, channels_for
 from saljax.ops import images as image_ops
 from saljax.ops.regularizers import total_variation
 
@@ -28,6 +28,7 @@ class MaskingModel(nnx.Module):
         fit: the classifier it is for.
         channels: of the generator's cells; those of S3 if not given, see `channels_for`.
         up: how the cells double the size, see `MaskGenerator`.
+        embedding: where the class embeddings start from, see `generator.begin`.
         confidence: taken from the class filter's argument when the model explains; in training
             nothing is.
         rngs: where what is random at the start comes from.
@@ -42,12 +43,15 @@ class MaskingModel(nnx.Module):
         *,
         channels: tuple[int, ...] | None = None,
         up: Up = "shuffle",
+        embedding: Start = "head",
         confidence: float = 6.0,
         rngs: nnx.Rngs,
     ):
         channels = tuple(channels or channels_for(fit))
         self.fit = fit
-        self.settings = {"channels": channels, "up": up, "confidence": confidence}
+        self.settings = {
+            "channels": channels, "up": up, "embedding": embedding, "confidence": confidence,
+        }  # fmt: skip
         self.generator = MaskGenerator(fit, channels, up, rngs=rngs)
         self.head = nnx.Linear(self.generator.outputs, 2, rngs=rngs)
 

@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from saljax.methods.learned import generator
+from saljax.methods.learned.dre import DRE
 from saljax.methods.learned.generator import MaskGenerator, head_rows, pixel_shuffle
 
 
@@ -78,6 +79,16 @@ def test_rows_of_the_last_layer(small):
     weights = np.asarray(small.weights["head"]).T
     np.testing.assert_allclose(rows, weights - weights.mean(axis=0), rtol=1e-4, atol=1e-5)
     assert head_rows(small.score_fn, small.images[0], "middle", 4) is None  # a ReLU comes after
+
+
+def test_embeddings_start_from_the_head_or_at_random(small):
+    for start, same in (("head", True), ("random", False)):
+        drawn = DRE(small.fit, channels=(4, 4), embedding=start, rngs=nnx.Rngs(0))
+        begun = generator.begin(drawn, small.score_fn, small.images[0])
+        rows = head_rows(small.score_fn, small.images[0], "coarse", 4)
+        assert np.allclose(begun.generator.embedding[...], rows) == same
+        np.testing.assert_array_equal(begun.head.kernel[...], drawn.head.kernel[...])
+        assert not np.allclose(drawn.generator.embedding[...], rows)
 
 
 def test_channels_are_a_share_of_what_a_cell_meets(small):
