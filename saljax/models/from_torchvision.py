@@ -3,6 +3,7 @@
 import numpy as np
 
 from saljax.models.constructors import abstract
+from saljax.models.state_dicts import Layout, Say, fitted
 from saljax.models.tables import DROPPED, HEADS, TABLES
 from saljax.models.weights import Tensors, mismatch, shapes
 
@@ -36,33 +37,37 @@ def sizes_of(tensors: Tensors, name: str) -> dict[str, int]:
     return sizes
 
 
-def convert(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
+def convert(tensors: Tensors, name: str, say: Say = lambda text: None) -> dict[str, np.ndarray]:
     """Turn the tensors of a classifier under torchvision's names into ours.
 
-    `module.` anywhere in the names (torch's data parallel), the counters `num_batches_tracked` and
-    the auxiliary heads of `tables.DROPPED` are dropped. Any number of classes fits, and any width
-    of the hidden linear layers. Tensors that have our names already are checked and returned.
+    What trainers put around the weights is taken off, see `state_dicts.fitted`; the auxiliary heads
+    of `tables.DROPPED` are dropped. Any number of classes fits, and any width of the hidden linear
+    layers. Tensors that have our names already are checked and returned.
 
     Args:
         tensors: float32, under torchvision's names, or ours.
         name: a key of `tables.TABLES`.
+        say: told in one line what was taken off and passed over.
 
     Returns:
         Every tensor of the architecture, under our dotted names.
 
     Raises:
         ValueError: a tensor is missing, left over, or of another shape or type; the message names
-            the first few and guesses why.
+            the first few and guesses why. Or see `state_dicts.fitted`.
     """
     dropped, rows = DROPPED.get(name, ()), TABLES[name]
-    tensors = {key: value for key, value in _plain(tensors).items() if key not in dropped}
-    ours = rows[0].target in tensors
+    theirs = Layout({row.source for row in rows}, rows[-1].source.removesuffix(".bias"))
+    ours = Layout({row.target for row in rows}, HEADS[name])
+    tensors = fitted(dict(tensors), (theirs, ours), say)
+    tensors = {key: value for key, value in tensors.items() if key not in dropped}
+    is_ours = rows[0].target in tensors
     sizes = sizes_of(tensors, name)
     targets = shapes(abstract(name, **sizes))
-    problem = mismatch(targets if ours else source_shapes(name, **sizes), tensors)
+    problem = mismatch(targets if is_ours else source_shapes(name, **sizes), tensors)
     if problem:
         raise ValueError(f"the weights do not fit {name} ({_guess(tensors, name)}): {problem}")
-    if ours:
+    if is_ours:
         return dict(tensors)
     converted = {}
     for row in rows:
@@ -72,13 +77,6 @@ def convert(tensors: Tensors, name: str) -> dict[str, np.ndarray]:
             source = source.reshape(outputs, inputs, height, width)
         converted[row.target] = source.transpose(row.axes)
     return converted
-
-
-def _plain(tensors: Tensors) -> Tensors:
-    """Drop counters and data parallel's `module`, unless two names became one."""
-    tensors = {k: v for k, v in tensors.items() if not k.endswith(".num_batches_tracked")}
-    plain = {".".join(p for p in k.split(".") if p != "module"): v for k, v in tensors.items()}
-    return plain if len(plain) == len(tensors) else tensors
 
 
 def _guess(tensors: Tensors, name: str) -> str:

@@ -13,6 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from saljax.models import torch_files
+from saljax.models.state_dicts import Say
+
 try:
     import safetensors
     import safetensors.numpy
@@ -21,15 +24,22 @@ except ImportError:
 
 Tensors = Mapping[str, np.ndarray]
 Arrays = Mapping[str, np.ndarray | jax.Array]
-TORCH_SUFFIXES = (".pth", ".pt", ".tar")
+TORCH_SUFFIXES = (".pth", ".pt", ".tar", ".bin", ".ckpt")
+NUMBERS = {
+    "F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": jnp.bfloat16,
+    "I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8,
+    "U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8, "BOOL": np.bool_,
+}  # fmt: skip
+"""Types of safetensors."""
 
 
-def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read(path: str | os.PathLike, say: Say = lambda text: None) -> dict[str, np.ndarray]:
     """Read named tensors from a file.
 
     Args:
-        path: a `.safetensors` file, or a torch state dict (`.pth`, `.pt`, `.tar`), bare or inside
-            a checkpoint under `state_dict` or `model`. Torch's is read without running any code.
+        path: safetensors, or a torch state dict, bare or inside a checkpoint; what it is is seen
+            from its content, whatever its name. Torch's is read without running any code.
+        say: told in one line what is passed over.
 
     Returns:
         The tensors; floating ones as float32, whatever precision the file has.
@@ -39,60 +49,52 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ValueError: it is empty, damaged, of an unknown kind, or needs torch, which is not there.
     """
     path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in (".safetensors", *TORCH_SUFFIXES):
-        raise ValueError(
-            f"{path}: unknown kind of weights file; expected .safetensors or "
-            f"{', '.join(TORCH_SUFFIXES)}"
-        )
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such weights file")
     if path.is_dir():
         raise IsADirectoryError(f"{path}: a folder, expected a weights file")
     if path.stat().st_size == 0:
         raise ValueError(f"{path}: the weights file is empty; fetch or convert it again")
-    tensors = _read_torch(path) if suffix in TORCH_SUFFIXES else _read_safetensors(path)
+    tensors = torch_files.read(path, say) if _is_torch(path) else _read_safetensors(path)
     return {name: _as_float32(value) for name, value in tensors.items()}
 
 
+def _is_torch(path: Path) -> bool:
+    """Look into a file, and where it is of neither kind, at its name: it may be damaged."""
+    with path.open("rb") as file:
+        start = file.read(9)
+    if start[8:] == b"{":
+        return False
+    suffix = path.suffix.lower()
+    if torch_files.is_one(path) or suffix in TORCH_SUFFIXES:
+        return True
+    if suffix != ".safetensors":
+        raise ValueError(
+            f"{path}: unknown kind of weights file; expected safetensors, or torch's "
+            f"({', '.join(TORCH_SUFFIXES)})"
+        )
+    return False
+
+
 def _as_float32(value: np.ndarray) -> np.ndarray:
-    return value.astype(np.float32, copy=False) if value.dtype.kind == "f" else value
+    is_floating = jnp.issubdtype(value.dtype, jnp.floating)
+    return value.astype(np.float32, copy=False) if is_floating else value
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
-        return safetensors.numpy.load(path.read_bytes())
+        found = safetensors.deserialize(path.read_bytes())
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path}: damaged, or not a safetensors file ({error})") from None
-    except KeyError as error:
+    unknown = sorted({one["dtype"] for _, one in found} - NUMBERS.keys())
+    if unknown:
         raise ValueError(
-            f"{path}: numpy has no numbers of type {error}; save the weights as float32 or float16"
-        ) from None
-
-
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    try:
-        import torch  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise ValueError(
-            f"{path}: reading a torch file needs torch: pip install 'saljax[torch]', "
-            "or give the weights as .safetensors"
-        ) from None
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path}: damaged, or not a plain torch state dict ({reason})") from None
-    for wrapper in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
-            content = content[wrapper]
-    if not isinstance(content, dict) or not all(torch.is_tensor(v) for v in content.values()):
-        raise ValueError(
-            f"{path}: holds no state dict; save one with torch.save(m.state_dict(), f)"
+            f"{path}: numbers of type {', '.join(unknown)} are not read; save the weights as "
+            "float32, float16 or bfloat16"
         )
     return {
-        name: (value.float() if value.is_floating_point() else value).detach().numpy()
-        for name, value in content.items()
+        name: np.frombuffer(one["data"], NUMBERS[one["dtype"]]).reshape(one["shape"])
+        for name, one in found
     }
 
 

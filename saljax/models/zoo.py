@@ -13,6 +13,7 @@ from typing import Any
 
 from saljax.models import labels, published
 from saljax.models.published import Progress
+from saljax.models.state_dicts import Say
 
 
 @dataclass(frozen=True)
@@ -164,18 +165,23 @@ def _or_published(about: ModelInfo) -> str:
 
 
 def load(
-    name: str, weights: str | os.PathLike | None = None, progress: Progress | None = None
+    name: str,
+    weights: str | os.PathLike | None = None,
+    progress: Progress | None = None,
+    say: Say = lambda text: None,
 ) -> Any:
     """Load a classifier.
 
     Args:
         name: one of `names()`.
         weights: a file of weights, in our names or, for torchvision's classifiers, in its own:
-            `.safetensors`, or with torch installed `.pth`. Or a name of published weights, one of
-            `info(name).published`, which are downloaded once into the user's cache. None: the
-            bundled ones. The number of classes is read from the file.
+            safetensors, or with torch installed torch's, as trainers leave it, see
+            `state_dicts.fitted`. Or a name of published weights, one of `info(name).published`,
+            which are downloaded once into the user's cache. None: the bundled ones. The number of
+            classes is read from the file.
         progress: called with the bytes there are and the bytes there will be (None if unknown),
             while downloading.
+        say: told in one line what of the file was passed over, and what was taken off its names.
 
     Returns:
         score_fn: images (N, *spatial, C), RGB in [0, 1], to logits (N, K). It is a pytree whose
@@ -185,30 +191,44 @@ def load(
         OSError: the file does not exist, or cannot be read or downloaded.
         ValueError: no such model; no weights; or weights that do not fit.
     """
-    return _fill(name, weights_file(name, weights, progress))
+    return _fill(name, weights_file(name, weights, progress), say)
 
 
-def _fill(name: str, path: str | os.PathLike) -> Any:
+def _fill(name: str, path: str | os.PathLike, say: Say) -> Any:
     from saljax.models.constructors import BUILD, abstract
     from saljax.models.from_torchvision import convert, sizes_of
-    from saljax.models.weights import assign, read
+    from saljax.models.state_dicts import Layout, fitted
+    from saljax.models.tables import HEADS
+    from saljax.models.weights import assign, read, shapes
 
-    tensors = read(path)
+    def say_of_file(text):
+        say(f"{os.fspath(path)}: {text}")
+
+    tensors = read(path, say_of_file)
     try:
         if name in BUILD:
-            tensors = convert(tensors, name)
+            tensors = convert(tensors, name, say_of_file)
+        else:
+            layout = Layout(shapes(abstract(name)), HEADS[name])
+            tensors = fitted(tensors, (layout,), say_of_file)
         return assign(abstract(name, **sizes_of(tensors, name)), tensors)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from None
 
 
-def convert_file(source: str | os.PathLike, target: str | os.PathLike, name: str) -> None:
+def convert_file(
+    source: str | os.PathLike,
+    target: str | os.PathLike,
+    name: str,
+    say: Say = lambda text: None,
+) -> None:
     """Write the weights of a classifier in our own names, checked, as safetensors.
 
     Args:
         source: any file that `load(name, source)` takes.
         target: where to; ends in `.safetensors`.
         name: one of `names()`.
+        say: see `load`.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -216,4 +236,4 @@ def convert_file(source: str | os.PathLike, target: str | os.PathLike, name: str
     """
     from saljax.models.weights import parameters, write
 
-    write(target, parameters(load(name, source)), {"model": name})
+    write(target, parameters(load(name, source, say=say)), {"model": name})

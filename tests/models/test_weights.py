@@ -1,8 +1,11 @@
 """Files of weights: what comes back, and one clear line for what does not fit."""
 
+import argparse
+import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import jax
 import jax.numpy as jnp
@@ -60,6 +63,27 @@ def test_half_precision_is_read_as_float32(tmp_path):
     np.testing.assert_array_equal(back["half"], np.float16([0.5, 1e-4]).astype(np.float32))
 
 
+def stored(dtype, data):
+    """A file of safetensors with three numbers of some type, written by hand."""
+    header = json.dumps({"a": {"dtype": dtype, "shape": [3], "data_offsets": [0, len(data)]}})
+    return len(header).to_bytes(8, "little") + header.encode() + data
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.bin", "w"])
+def test_bfloat16_is_read_and_safetensors_are_known_by_what_is_inside(tmp_path, name):
+    held = np.asarray([0.5, 1e-4, -3e38], jnp.bfloat16)
+    (tmp_path / name).write_bytes(stored("BF16", held.tobytes()))
+    back = weights.read(tmp_path / name)["a"]
+    assert back.dtype == np.float32
+    np.testing.assert_array_equal(back, held.astype(np.float32))
+
+
+def test_numbers_that_are_not_read(tmp_path):
+    (tmp_path / "w.safetensors").write_bytes(stored("F8_E4M3", b"abc"))
+    with pytest.raises(ValueError, match=r"numbers of type F8_E4M3 are not read; .* bfloat16"):
+        weights.read(tmp_path / "w.safetensors")
+
+
 def test_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "w.safetensors"
     weights.write(path, {"a": np.ones(2, np.float32)})
@@ -82,7 +106,8 @@ def test_write_wants_safetensors(tmp_path):
         ("w.safetensors", b"", ValueError, "empty"),
         ("w.safetensors", b"not weights at all", ValueError, "damaged"),
         ("w.onnx", b"x", ValueError, "unknown kind"),
-        ("w", None, ValueError, "unknown kind"),
+        ("w", None, FileNotFoundError, "no such weights file"),
+        ("w", b"x", ValueError, "unknown kind"),
     ],
 )
 def test_bad_file(tmp_path, file, content, error, says):
@@ -116,26 +141,79 @@ def test_torch_file_without_torch(tmp_path, monkeypatch):
     one_line(caught)
 
 
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-def test_torch_file(tmp_path, wrapper):
+WRAPPERS = [(), ("state_dict",), ("model",), ("model_state_dict",), ("net",), ("params",),
+            ("generator",), ("model", "state_dict")]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrappers", WRAPPERS, ids=".".join)
+@pytest.mark.parametrize("name", ["w.pth", "w.ckpt", "w.bin", "w.weights", "w"])
+def test_torch_file(tmp_path, wrappers, name):
     torch = pytest.importorskip("torch")
-    state = {"a": torch.arange(3).half(), "b": torch.ones(2, dtype=torch.bfloat16)}
-    content = state if wrapper is None else {wrapper: state, "epoch": 3}
-    torch.save(content, tmp_path / "w.pth")
-    back = weights.read(tmp_path / "w.pth")
+    content = {"a": torch.arange(3).half(), "b": torch.ones(2, dtype=torch.bfloat16)}
+    for wrapper in reversed(wrappers):
+        optimizer = {"state": {0: {"exp_avg": torch.ones(2)}}, "param_groups": [{"lr": 1}]}
+        content = {wrapper: content, "epoch": 3, "optimizer": optimizer}
+    torch.save(content, tmp_path / name, _use_new_zipfile_serialization=name != "w.bin")
+    said = []
+    back = weights.read(tmp_path / name, said.append)
     np.testing.assert_array_equal(back["a"], np.float32([0, 1, 2]))
     assert {value.dtype.name for value in back.values()} == {"float32"}
+    assert said == (
+        ["passed over: " + ", ".join(["epoch, optimizer"] * len(wrappers))] * bool(wrappers)
+    )
 
 
-@pytest.mark.parametrize("content", ["module", "list", "rubbish"])
-def test_torch_file_that_is_no_state_dict(tmp_path, content):
+def test_torch_file_with_options_copies_and_counters(tmp_path):
     torch = pytest.importorskip("torch")
-    path = tmp_path / "w.pt"
+    state, said = {"a": torch.ones(2)}, []
+    options = argparse.Namespace(lr=0.1, device=torch.device("cpu"))
+    content = {"model": state, "model_ema": {"a": 3 * state["a"]}, "args": options}
+    torch.save(content, tmp_path / "w.pth")
+    np.testing.assert_array_equal(weights.read(tmp_path / "w.pth", said.append)["a"], [1, 1])
+    assert said == ["passed over: model_ema, args"]
+    torch.save(state | {"epoch": 3, "step": torch.tensor(4)}, tmp_path / "w.pth")
+    assert weights.read(tmp_path / "w.pth", said.append).keys() == {"a", "step"}
+    assert said[1:] == ["passed over: epoch"]
+
+
+class Opaque:
+    """What a pickle cannot be opened without."""
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("module", "opening its torch.nn.modules.linear.Linear would run code.*save the tensors"),
+        (
+            "object",
+            "opening its .*Opaque would run code that came with it; .*, save the tensors",
+        ),
+        ("script", "is a program of TorchScript; save the tensors alone"),
+        ("list", "holds no state dict; save the tensors alone"),
+        ("several", r"several state dicts \(encoder, decoder\); save that of the classifier alone"),
+        ("rubbish", "damaged, or not a plain torch state dict"),
+        ("cut", "damaged, or not a plain torch state dict"),
+    ],
+)
+def test_torch_file_that_is_no_state_dict(tmp_path, content, says):
+    torch = pytest.importorskip("torch")
+    path, state = tmp_path / "w.pt", {"a": torch.ones(2)}
     if content == "rubbish":
         path.write_bytes(b"rubbish")
+    elif content == "script":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("w/data.pkl", b"")
+            archive.writestr("w/constants.pkl", b"")
     else:
-        torch.save({"module": torch.nn.Linear(2, 2), "list": [torch.ones(2)]}[content], path)
-    with pytest.raises(ValueError, match="state dict") as caught:
+        held = {
+            "module": torch.nn.Linear(2, 2), "list": [torch.ones(2)], "cut": state,
+            "object": {"model": state, "best": Opaque()},
+            "several": {"encoder": state, "decoder": state},
+        }  # fmt: skip
+        torch.save(held[content], path)
+    if content == "cut":
+        path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(ValueError, match=says) as caught:
         weights.read(path)
     one_line(caught)
 
@@ -174,14 +252,22 @@ def test_assign_names_what_does_not_fit(change, says):
     assert "do not fit Tiny" in one_line(caught)
 
 
-def test_convert_takes_data_parallel_names_and_drops_counters(resnet18):
-    given = {f"module.{name}": value for name, value in resnet18.items()}
-    given["module.bn1.num_batches_tracked"] = np.int64(3)
-    converted = convert(given, "resnet18")
-    assert {n: v.shape for n, v in converted.items()} == weights.shapes(abstract("resnet18"))
-    assert {n: v.shape for n, v in convert(converted, "resnet18").items()} == weights.shapes(
-        abstract("resnet18")
-    )
+def test_convert_takes_what_trainers_put_around_the_weights_and_says_so(resnet18):
+    """Of one class, whose bias is a single number too; and likewise under our own names."""
+    head = {"fc.1.weight": np.zeros((1, 512), np.float32), "fc.1.bias": np.float32([7])}
+    given = {k: v for k, v in (resnet18 | head).items() if k not in ("fc.weight", "fc.bias")}
+    given = {f"model.module.{name}": value for name, value in given.items()}
+    given |= {"model.module.bn1.num_batches_tracked": np.int64(3), "epoch": np.int64(3)}
+    said = []
+    converted = convert(given, "resnet18", said.append)
+    expected = weights.shapes(abstract("resnet18", num_classes=1))
+    assert {name: value.shape for name, value in converted.items()} == expected
+    assert converted["fc.bias"] == 7
+    taken = "taken off the names: module., model."
+    assert said == [f"{taken}; passed over: epoch; fc.1 is read as fc"]
+    again = {f"model.module.{name}": value for name, value in converted.items()}
+    assert convert(again, "resnet18", said.append).keys() == converted.keys()
+    assert said[1:] == [taken]
 
 
 def test_convert_moves_axes(resnet18):
@@ -194,7 +280,7 @@ def test_convert_moves_axes(resnet18):
     ("name", "change", "says"),
     [
         ("resnet50", {}, r"do not fit resnet50 \(they look like weights of resnet18\): .*missing"),
-        ("resnet18", {"fc.weight": None, "fc.bias": None}, r"part of one\): 2 missing \(fc\."),
+        ("resnet18", {"fc.weight": None}, r"part of one\): 1 missing \(fc\.weight\)"),
         ("resnet18", {"fc.weight": np.zeros((9, 512), np.float32)}, r"fc\.weight \(9, 512\)"),
         ("resnet18", {"conv1.weight": np.zeros((128, 3, 7, 7), np.float32)}, "a wider"),
         ("resnet18", {"layer5.weight": np.zeros(1, np.float32)}, "1 not of this model"),
