@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from saljax.data import folders
+from saljax.data.files import PICTURES
 
 Corners = Float[np.ndarray, "boxes 4"]
 Form = Literal["pixels", "normalized"]
@@ -139,7 +139,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 def _stem(name: str) -> str:
     last = PurePosixPath(_parts(name)[-1])
-    return last.stem if folders.is_picture(Path(last)) else last.name
+    return last.stem if last.suffix.lower() in PICTURES else last.name
 
 
 _KEYS = (

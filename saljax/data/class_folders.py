@@ -21,8 +21,8 @@ def read_classes(
     """Find pictures in FOLDER/CLASS, or in FOLDER/train/CLASS and FOLDER/val/CLASS.
 
     The classes are the folders that have pictures directly inside, in order of their names, or of
-    the numbers that all names are; of other files no notice is taken. Beside `train` (or
-    `training`, upper and lower case are the same) the first of `labelled.HELD_OUT` is what is
+    the numbers that all names are; of files that are no pictures no notice is taken. Beside `train`
+    (or `training`, upper and lower case are the same) the first of `labelled.HELD_OUT` is what is
     tested on, and its classes must be among those of `train`.
 
     Args:
@@ -30,8 +30,9 @@ def read_classes(
         share: of each class that is kept back where the folder has no split, see `labelled.split`.
             0.2 is our choice.
         seed: of that choice.
-        complain: called with each class folder that has no pictures, which is then left out; with
-            the folders that are learned from and tested on; and with those that are passed over.
+        complain: called with each class folder that has no pictures, which is then left out, or
+            some that cannot be read; with the folders that are learned from and tested on; and with
+            those that are passed over.
 
     Returns:
         The pictures, named by their paths, and the names of the classes. No picture is opened.
@@ -84,6 +85,8 @@ def _pictures(folder: Path, complain: Complain, least: int = 2) -> dict[str, lis
     for place in _inside(folder):
         try:
             found[place.name] = folders.list_images(place)
+            if others := folders.unread(place):
+                complain(place, f"has {others}")
         except folders.UnreadableImage as error:
             complain(place, str(error))
         deeper += [f"{place.name}/{one.name}" for one in _inside(place) if _has_pictures(one)]

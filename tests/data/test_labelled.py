@@ -155,9 +155,11 @@ def test_pictures_deeper_in_a_class_are_passed_over_and_said(tmp_path):
     classes_in(tmp_path, "cat", "dog", number=2)
     save(tmp_path / "dog" / "2019" / "1.png")
     save(tmp_path / "cow" / "2019" / "1.png")
+    (tmp_path / "cat" / "3.svg").touch()
     found, said = read_and_said(tmp_path)
     assert found.classes == ("cat", "dog")
     assert said == [
+        "cat: has 1 that cannot be read (3.svg)",
         "cow: is a directory without images",
         ".: only pictures directly inside a class are read; cow/2019 and dog/2019 are passed over",
     ]
