@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
+from saljax.core.compiled import closed
 from saljax.core.keys import RandomKey, own
-from saljax.core.scores import as_pytree
 from saljax.core.types import Images, Method, ScoreFn
 from saljax.ops import images as image_ops
 
@@ -34,8 +35,10 @@ def explain(
 
     The program is compiled once for a method, its hyperparameters, the structure of `score_fn` and
     the shapes; equal `functools.partial`s share it, and other weights of the same architecture do
-    too. Weights and array-valued hyperparameters are its arguments, never its constants. A map
-    depends on its image, target, id and key alone: not on batch size, order or devices.
+    too. Arrays are its arguments, never its constants: weights, array-valued hyperparameters, and
+    what either function closes over. So a map is always that of the weights of now, however they
+    were changed. It depends on its image, target, id and key alone: not on batch size, order or
+    devices.
 
     Where `images` are sharded over their first axis, each device runs the program on its own
     images, and no data moves between devices (other axes are gathered first):
@@ -48,10 +51,11 @@ def explain(
     Args:
         method: a method of saljax, or one with its signature; hyperparameters are given with
             `functools.partial(saljax.glas, sigma_light=3.0)`.
-        score_fn: images (N, *spatial, C) -> scores (N, K): any JAX callable. Weights must be
-            leaves of it as a pytree to be arguments (an NNX module is one, after `model.eval()`;
-            for Linen `jax.tree_util.Partial(model.apply, variables)`). A plain function is compiled
-            in as it is, so pass the same object again, not a new lambda.
+        score_fn: images (N, *spatial, C) -> scores (N, K): any JAX callable. It is the fastest as a
+            pytree with its weights as leaves: an NNX module (after `model.eval()`), an Equinox
+            module, `jax.tree_util.Partial(model.apply, variables)` of Linen. A function that closes
+            over weights, such as `lambda x: model(x)`, or a Keras model, is traced at each call,
+            see `saljax.core.compiled`.
         images: (N, *spatial, C), in [0, 1]. Those in half precision are explained in float32; a
             classifier that computes in half precision converts inside its score function.
         targets: class indices (N,), or (N, T) for methods that answer several classes at once.
@@ -77,32 +81,36 @@ def explain(
         images = images.astype(jnp.float32)
     if isinstance(method, functools.partial) and "key" in method.keywords:
         raise ValueError("give `key` to `explain`, which makes of it one for each image.")
-    if isinstance(method, functools.partial):
-        method = Partial(method.func, *method.args, **method.keywords)
-    arrays, rest = split_arrays((method, as_pytree(score_fn)))
     threefry = jax.random.key(0, impl="threefry2x32") if key is None else own(key)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(threefry, ids)
     mesh_axis = _sharded_axis(images)
+    parts = 1 if mesh_axis is None else _size(*mesh_axis)
+    on_one_device = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((x.shape[0] // parts, *x.shape[1:]), x.dtype),
+        (images, targets, keys),
+    )
+    every = _with_keys if "key" in inspect.signature(method).parameters else _without_keys
+    arrays, program = closed(Partial(every, method, score_fn), *on_one_device)
     if mesh_axis is not None:
         mesh, axis = mesh_axis
         put = jax.device_put if isinstance(mesh, Mesh) else jax.sharding.reshard
         arrays = put(arrays, NamedSharding(mesh, PartitionSpec()))
         by_image = NamedSharding(mesh, PartitionSpec(axis))
         images, targets, keys = put((images, targets, keys), by_image)
-    return _explain(arrays, images, targets, keys, rest=rest, mesh_axis=mesh_axis)
+    return _explain(arrays, images, targets, keys, program=program, mesh_axis=mesh_axis)
 
 
-@functools.partial(jax.jit, static_argnames=("rest", "mesh_axis"))
-def _explain(arrays, images, targets, keys, *, rest, mesh_axis):
-    def run(arrays, images, targets, keys):
-        method, score_fn = join_arrays(arrays, rest)
-        random = "key" in inspect.signature(method).parameters
+def _with_keys(method, score_fn, images, targets, keys):
+    return jax.vmap(lambda x, t, k: method(score_fn, x, t, key=k))(images, targets, keys)
 
-        def one(image, target, key):
-            return method(score_fn, image, target, **({"key": key} if random else {}))
 
-        return jax.vmap(one)(images, targets, keys)
+def _without_keys(method, score_fn, images, targets, keys):
+    return jax.vmap(lambda x, t: method(score_fn, x, t))(images, targets)
 
+
+@functools.partial(jax.jit, static_argnames=("program", "mesh_axis"))
+def _explain(arrays, images, targets, keys, *, program, mesh_axis):
+    run = program
     if mesh_axis is not None:
         mesh, axis = mesh_axis
         # Under shard_map a data-dependent loop ends on each device for its own images; under the
@@ -120,23 +128,6 @@ def _explain(arrays, images, targets, keys, *, rest, mesh_axis):
             check_vma=False,
         )
     return run(arrays, images, targets, keys)
-
-
-def split_arrays(tree):
-    """Arrays of a pytree, and the hashable rest: structure, functions, numbers, strings."""
-    leaves, structure = jax.tree.flatten(tree)
-    is_array = [isinstance(leaf, jax.Array | np.ndarray) for leaf in leaves]
-    arrays = [leaf for leaf, array in zip(leaves, is_array, strict=True) if array]
-    others = tuple(None if array else leaf for leaf, array in zip(leaves, is_array, strict=True))
-    return arrays, (structure, tuple(is_array), others)
-
-
-def join_arrays(arrays, rest):
-    """The pytree that `split_arrays` took apart, with these arrays."""
-    structure, is_array, others = rest
-    array = iter(arrays)
-    leaves = [next(array) if a else leaf for a, leaf in zip(is_array, others, strict=True)]
-    return jax.tree.unflatten(structure, leaves)
 
 
 def _whole(name, values, number):
@@ -164,3 +155,7 @@ def _sharded_axis(images):
         return None
     sharded = len(sharding.spec) > 0 and sharding.spec[0] is not None and sharding.mesh.size > 1
     return (sharding.mesh, sharding.spec[0]) if sharded else None
+
+
+def _size(mesh, axes):
+    return math.prod(mesh.shape[name] for name in (axes if isinstance(axes, tuple) else (axes,)))

@@ -5,13 +5,16 @@ ReLU and every skip connection whatever framework wrote them. No other file know
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import eval_jaxpr
 
+_DERIVED = {"custom_jvp_call", "custom_vjp_call", "custom_vmap_call"}
 LOOPS = {"scan", "while", "cond", "shard_map"}
 _IMAGE, _ZERO, _OTHER = "image", "zero", "other"
 
@@ -61,16 +64,81 @@ def trace(fn: Callable, *args: Any) -> Program:
     return Program(closed, jax.tree.structure(shapes))
 
 
-def opened(fn: Callable, *args: Any) -> tuple[list[Any], Callable]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Opened:
+    """A traced function of the arrays that it closed over, and of its arguments."""
+
+    jaxpr: Any
+    structure: Any
+
+    def __call__(self, given: Sequence[Any], *args: Any) -> Any:
+        """What the function returns, with these arrays in the place of those it closed over."""
+        outputs = eval_jaxpr(self.jaxpr, given, *jax.tree.leaves(args))
+        return jax.tree.unflatten(self.structure, outputs)
+
+    @functools.cached_property
+    def key(self) -> Hashable:
+        """Equals the key of a function of the same operations, whatever it closed over.
+
+        Their derivatives may differ, where these are rules of their own.
+        """
+        return _operations_of(self.jaxpr), self.structure
+
+
+def opened(fn: Callable, *args: Any) -> tuple[list[Any], Opened]:
     """Arrays that `fn` closes over, and the same function of these and its arguments."""
-    program = trace(lambda together: fn(*together), args)
+    program = trace(fn, *args)
+    return list(program.closed.consts), Opened(program.closed.jaxpr, program.structure)
 
-    def of_all(given, *args):
-        closed = program.closed.replace(consts=given)
-        outputs = read(Program(closed, program.structure), (args,), _apply, enter_all=False)
-        return jax.tree.unflatten(program.structure, outputs)
 
-    return program.closed.consts, of_all
+def _operations_of(jaxpr):
+    """What a traced function does, as something to compare and to look up."""
+    numbers = {}
+
+    def of(atom):
+        if _is_literal(atom):
+            return atom.aval, np.asarray(atom.val).tobytes()
+        return numbers.setdefault(atom, len(numbers)), atom.aval
+
+    def each(eqn):
+        derived = eqn.primitive.name in _DERIVED  # their rules are new functions in each trace
+        kept = {k: v for k, v in eqn.params.items() if not derived or hasattr(v, "eqns")}
+        return eqn.primitive, tuple(map(of, eqn.invars)), tuple(map(of, eqn.outvars)), _fixed(kept)
+
+    inputs = tuple(map(of, (*jaxpr.constvars, *jaxpr.invars)))
+    operations = tuple(map(each, jaxpr.eqns))
+    return len(jaxpr.constvars), inputs, operations, tuple(map(of, jaxpr.outvars))
+
+
+def _fixed(setting):
+    """A setting of an operation as something that equals its like."""
+    if hasattr(setting, "eqns"):
+        consts = getattr(setting, "consts", ())
+        return _operations_of(getattr(setting, "jaxpr", setting)), tuple(map(_fixed, consts))
+    if isinstance(setting, tuple | list):
+        return type(setting), tuple(map(_fixed, setting))
+    if isinstance(setting, dict):
+        return tuple((name, _fixed(part)) for name, part in sorted(setting.items()))
+    if isinstance(setting, np.ndarray):
+        return jax.typeof(setting), setting.tobytes()
+    try:
+        hash(setting)
+    except TypeError:
+        return _Itself(setting)
+    return type(setting), setting
+
+
+class _Itself:
+    """Something that equals nothing else, such as an array of JAX."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __hash__(self):
+        return id(self.value)
+
+    def __eq__(self, other):
+        return isinstance(other, _Itself) and self.value is other.value
 
 
 def operations(program: Program, *args: Any) -> list[Operation]:
@@ -83,10 +151,6 @@ def operations(program: Program, *args: Any) -> list[Operation]:
 
     jax.eval_shape(lambda *a: read(program, a, record, enter_all=True), *args)
     return found
-
-
-def _apply(operation, inputs):
-    return operation(*inputs)
 
 
 def read(program: Program, args: Sequence[Any], visit: Visit, *, enter_all: bool) -> list[Any]:

@@ -93,12 +93,13 @@ def as_pytree(score_fn: ScoreFn) -> ScoreFn:
 
     Of a model's method, such as `model.logits`, the model is the pytree.
     """
-    if isinstance(score_fn, types.MethodType) and not _is_leaf(score_fn.__self__):
+    if isinstance(score_fn, types.MethodType) and not is_leaf(score_fn.__self__):
         return Partial(score_fn.__func__, score_fn.__self__)
-    return Partial(score_fn) if _is_leaf(score_fn) else score_fn
+    return Partial(score_fn) if is_leaf(score_fn) else score_fn
 
 
-def _is_leaf(value):
+def is_leaf(value: object) -> bool:
+    """Whether JAX sees nothing inside of it."""
     leaves = jax.tree.leaves(value)
     return len(leaves) == 1 and leaves[0] is value
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saljax.core.compiled import call
 from saljax.core.explain import explain
 from saljax.core.types import Images, Method, ScoreFn, Scores
 from saljax.runs import devices
@@ -95,10 +96,9 @@ def explain_all(
             yield Explained(name, scores[row], targets[row], per_image[row])
 
 
-@jax.jit
 def score(score_fn: ScoreFn, images: Images) -> Scores:
-    """Scores of a batch, as one compiled program; `score_fn` is a pytree."""
-    return score_fn(images)
+    """Scores of a batch, as one compiled program; see `saljax.core.compiled`."""
+    return call(score_fn, images)
 
 
 def together(pixels: Sequence[np.ndarray]) -> tuple[jax.Array, np.ndarray]:

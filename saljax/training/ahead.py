@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from saljax.core.explain import join_arrays
+from saljax.core.compiled import join_arrays
 from saljax.methods.learned.explainer import Seen, look
 from saljax.runs import devices
 from saljax.runs.loop import wait

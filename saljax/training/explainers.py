@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Key
 
 from saljax.core import checks
-from saljax.core.explain import split_arrays
+from saljax.core.compiled import split_arrays
 from saljax.core.scores import as_pytree
 from saljax.core.types import ScoreFn
 from saljax.methods.learned.explainer import Stage

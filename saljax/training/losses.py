@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import optax
 
-from saljax.core.explain import join_arrays
+from saljax.core.compiled import join_arrays
 from saljax.methods.learned.explainer import Stage
 from saljax.methods.learned.kinds import in_training
 from saljax.models import transfer, weights
