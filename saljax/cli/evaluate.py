@@ -73,6 +73,7 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 )
 @options.seed
 @options.batch_size
+@options.values
 @options.out("evaluation")
 @click.pass_context
 def evaluate(
@@ -91,6 +92,7 @@ def evaluate(
     pictures: int,
     seed: int,
     batch_size: int | None,
+    values: tuple[float, float] | None,
     out: Path,
 ) -> None:
     """Compare methods on photographs whose objects are known.
@@ -117,6 +119,13 @@ def evaluate(
             complaints.append(line)
             say(line)
 
+    noted: set[str] = set()
+
+    def note(what: object, text: str) -> None:
+        if text not in noted:  # once, whatever the number of pictures
+            noted.add(text)
+            say(f"{what}: {text}")
+
     with mistakes():
         settings = rows.settings(texts)
         about = models.info(model)
@@ -133,7 +142,7 @@ def evaluate(
         by_label = None if target is None else target == "label"
         store.check_writable(out)
         found, by_label = cases.gather(
-            data, boxes, known.labels, by_label, number, complain, boxes_format
+            data, boxes, known.labels, by_label, number, complain, boxes_format, note
         )
         study = Study(
             classifier=known,
@@ -145,9 +154,10 @@ def evaluate(
             seed=seed,
             batch_size=batch_size or (1 if len(found) == 1 else jax.device_count()),
             out=out,
+            values=values,
         )
         with progress("evaluating", len(found) * len(compared), "map") as advance:
-            judged = run(study, complain, advance)
+            judged = run(study, complain, advance, note)
         if not any(one.maps for one in judged):
             raise ValueError("nothing could be explained")
         asked = {
@@ -189,7 +199,7 @@ def _write(
         "missing": complaints,
         "images": summary.of_images(judged),
     }
-    store.write(study.out / "table.md", page.encode())
+    store.write(study.out / "table.md", page.encode("utf-8", "backslashreplace"))
     store.write(study.out / "table.csv", tables.comma_separated(numbers).encode())
     store.write_json(study.out / "table.json", record)
     return page
@@ -202,12 +212,13 @@ def _picture(study: Any, judged: Sequence[Any], most: int) -> bytes | None:
     from saljax.report import grids
     from saljax.runs import inputs, records, store
 
-    about = study.classifier.about
+    about, values = study.classifier.about, study.values
+    framing = about.input_shape, about.resize, about.crop
     shown = [row.name for row in study.rows if not row.is_reference]
     shown = [name for name in shown if any(name in one.maps for one in judged)]
     drawn = []
     for one in [one for one in judged if all(name in one.maps for name in shown)][:most]:
-        picture = inputs.read(one.case.path, about.input_shape, about.resize, about.crop).shown
+        picture = inputs.read(one.case.path, *framing, values).shown
         maps = [store.read_array(one.maps[name]) for name in shown]
         target, first = one.record["target"], one.record["prediction"][0]
         title = records.title_of(target["class"], target["probability"])

@@ -78,8 +78,8 @@ def explain(
         plain = configure(method, hyperparameters, saljax.models.info(model).layer)
         configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
         store.check_writable(out)
-        about, weights, logits, labels = classifier.load(model, weights, fetching)
-        score_fn = saljax.scores.probabilities(logits)
+        known = classifier.load(model, weights, fetching)
+        about, labels = known.about, known.labels
         choose = targets.chooser(wanted, labels)
         paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))
         in_out = {p.stem.casefold() for p in paths if p.resolve().parent == out.resolve()}
@@ -106,16 +106,16 @@ def explain(
     detail, captions = f"{method}, {model}", [f"sigma {sigma:g}" for sigma in sigmas or ()]
     overview = []
     with mistakes(), progress("explaining", len(named), "image") as advance:
-        of_run = records.of_run(method, in_effect(plain, sigmas), model, weights, seed)
+        of_run = records.of_run(method, in_effect(plain, sigmas), known.record(), seed)
         of_run["explains"] = METHODS[method].explains
         for result in explain_all(
             configured,
-            score_fn,
+            known.probabilities,
             read_all(),
             choose,
             batch_size=batch_size or (1 if len(named) == 1 else jax.device_count()),
             key=jax.random.key(seed),
-            explained=logits if METHODS[method].explains == "logits" else score_fn,
+            explained=known.logits if METHODS[method].explains == "logits" else None,
             one_class=METHODS[method].one_class,
         ):
             advance()
@@ -126,7 +126,9 @@ def explain(
             titles = [
                 records.title(result.scores, int(target), labels) for target in result.targets
             ]
-            rows = grids.rows(image.shown, result.saliency, titles, detail, captions)[:MOST_ROWS]
+            other = records.other_side(result, labels) if known.one_logit else ""
+            small = ", ".join(filter(None, [other, detail]))
+            rows = grids.rows(image.shown, result.saliency, titles, small, captions)[:MOST_ROWS]
             of_image = records.of_image(path, image.size, image.values, result, labels)
             try:
                 store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
@@ -137,7 +139,8 @@ def explain(
                     raise
                 complain(path, described(error))
                 continue
-            echo(f"{path}: {', '.join(titles[:5])} -> {out / result.name}.png")
+            said = ", ".join(titles[:5]) + (f" ({other})" if other else "")
+            echo(f"{path}: {said} -> {out / result.name}.png")
             if len(overview) < MOST_ROWS:
                 overview += rows[:1]
         if len(overview) > 1:

@@ -121,6 +121,40 @@ def probabilities(score_fn: ScoreFn) -> ScoreFn:
     return Partial(_probabilities, as_pytree(score_fn))
 
 
+def _sigmoid(score_fn, images):
+    return jax.nn.sigmoid(score_fn(images).astype(jnp.float32))
+
+
+def sigmoid(score_fn: ScoreFn) -> ScoreFn:
+    """Probabilities of labels that do not exclude each other, or of one logit alone.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> logits (N, K), K may be 1.
+
+    Returns:
+        Score function with scores 1 / (1 + exp(-logit)) in [0, 1], float32, each by itself.
+    """
+    return Partial(_sigmoid, as_pytree(score_fn))
+
+
+def _sides(score_fn, images):
+    logits = score_fn(images)
+    return jnp.concatenate([-logits, logits], axis=-1)
+
+
+def sides(score_fn: ScoreFn) -> ScoreFn:
+    """The two sides of a classifier with one logit, which is for one and against the other.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> logits (N, 1), z.
+
+    Returns:
+        Score function with two logits, -z and z: `sigmoid` makes of them probabilities that sum
+        to 1.
+    """
+    return Partial(_sides, as_pytree(score_fn))
+
+
 def _preprocess(score_fn, mean, std, images):
     channels_last = range(images.ndim - 1)
     mean, std = jnp.expand_dims(mean, channels_last), jnp.expand_dims(std, channels_last)

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from saljax.data.folders import UnreadableImage
+from saljax.data.files import Range, UnreadableImage
 from saljax.evaluation.cases import Case, Complain
 from saljax.models.zoo import ModelInfo
 from saljax.runs import inputs, loop, records
@@ -21,8 +21,16 @@ class Batch:
         size: images in one call.
     """
 
-    def __init__(self, cases: Sequence[Case], size: int, about: ModelInfo, complain: Complain):
-        self.cases, self.size = cases, size
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        size: int,
+        about: ModelInfo,
+        complain: Complain,
+        values: Range | None = None,
+        note: Complain = lambda what, text: None,
+    ):
+        self.cases, self.size, self._values, self._note = cases, size, values, note
         self._about, self._complain = about, complain
 
     @functools.cached_property
@@ -42,10 +50,14 @@ class Batch:
         about, found = self._about, {}
         for place in self.digests:
             path = self.cases[place].path
+            framing = about.input_shape, about.resize, about.crop
             try:
-                found[place] = inputs.read(path, about.input_shape, about.resize, about.crop)
+                found[place] = inputs.read(path, *framing, self._values)
             except UnreadableImage as error:
                 self._complain(str(path), str(error))
+            else:
+                if found[place].guessed:
+                    self._note(str(path), found[place].guessed)
         return found
 
     @functools.cached_property

@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from saljax.data import box_files, boxes, folders
+from saljax.data import box_files, boxes
+from saljax.data.files import UnreadableImage
+from saljax.data.folders import some
 from saljax.models.labels import find_class
-from saljax.runs import store
+from saljax.runs import inputs, store
 
 Complain = Callable[[str, str], None]
 """Told what is wrong, and with what."""
-NAMED = 3
-"""Most files that one complaint names. Our choice."""
 
 
 class Case(NamedTuple):
@@ -53,6 +53,7 @@ def gather(
     number: int | None,
     complain: Complain,
     form: box_files.Form | None = None,
+    note: Callable[[Path, str], None] = lambda folder, text: None,
 ) -> tuple[list[Case], bool]:
     """Bring pictures and boxes together.
 
@@ -66,6 +67,7 @@ def gather(
         number: only the first pictures of the folder, by name; all if None.
         complain: about what is left out.
         form: what the corners are in, see `box_files.read`.
+        note: about pictures that are passed over, see `inputs.inside`.
 
     Returns:
         Cases in order of the pictures' names, and whether targets are those of the boxes.
@@ -77,8 +79,8 @@ def gather(
     if not folder.is_dir():
         raise OSError(f"{folder}: is not a folder")
     try:
-        paths = folders.list_images(folder)
-    except folders.UnreadableImage as error:
+        paths = inputs.inside(folder, note)
+    except UnreadableImage as error:
         raise ValueError(f"{folder}: {error}") from None
     if boxes_file is None:
         if by_label:
@@ -190,12 +192,11 @@ def _class(label: str | None, labels: Sequence[str]) -> int | None:
 
 
 def _named(cases: Sequence[Case]) -> list[Case]:
-    names = store.distinct_names(case.path for case in cases)
+    names = store.distinct_names((case.path for case in cases), ending=store.KEYED)
     return [case._replace(name=name) for case, name in zip(cases, names, strict=True)]
 
 
 def _some(names) -> str:
     """`4 pictures (a.jpg, b.jpg, c.jpg, ...)`."""
     names = list(names)
-    shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
-    return f"{len(names)} picture{'s' if len(names) > 1 else ''} ({shown})"
+    return f"{len(names)} picture{'s' if len(names) > 1 else ''} ({some(names)})"

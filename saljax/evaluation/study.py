@@ -16,9 +16,9 @@ import jax
 import numpy as np
 
 from saljax import metrics
-from saljax.core import scores
 from saljax.core.explain import explain
 from saljax.data import boxes
+from saljax.data.files import Range
 from saljax.evaluation.batches import Batch
 from saljax.evaluation.cases import Case, Complain, seen_boxes
 from saljax.evaluation.measures import Measure, to_json
@@ -40,6 +40,7 @@ class Study(NamedTuple):
         seed: of methods that draw at random.
         batch_size: images in one call.
         out: folder of the results.
+        values: see `files.read_image`.
     """
 
     classifier: Classifier
@@ -51,6 +52,7 @@ class Study(NamedTuple):
     seed: int
     batch_size: int
     out: Path
+    values: Range | None = None
 
 
 class Judged(NamedTuple):
@@ -71,13 +73,19 @@ class Judged(NamedTuple):
     seconds: dict[str, float]
 
 
-def evaluate(study: Study, complain: Complain, advance: Callable[[int], None]) -> list[Judged]:
+def evaluate(
+    study: Study,
+    complain: Complain,
+    advance: Callable[[int], None],
+    note: Complain = lambda what, text: None,
+) -> list[Judged]:
     """Explain and measure what has not been yet.
 
     Args:
         study: what is asked.
         complain: told of images, rows and metrics that fail; the others go on.
         advance: told how many maps more are there.
+        note: told what was assumed of an image.
 
     Returns:
         What is known of each case that can be explained, in order.
@@ -85,7 +93,7 @@ def evaluate(study: Study, complain: Complain, advance: Callable[[int], None]) -
     run, found, size = _Run(study, complain), [], study.batch_size
     for start in range(0, len(study.cases), size):
         cases = study.cases[start : start + size]
-        batch = Batch(cases, size, study.classifier.about, complain)
+        batch = Batch(cases, size, study.classifier.about, complain, study.values, note)
         judged = run.look(batch)
         for row in study.rows:
             run.row(row, batch, judged)
@@ -99,12 +107,15 @@ class _Run:
 
     def __init__(self, study: Study, complain: Complain):
         self.study, self.complain = study, complain
-        about, weights, logits, _ = study.classifier
-        score_fns = {"logits": logits, "probabilities": scores.probabilities(logits)}
+        known = study.classifier
+        score_fns = {"logits": known.logits, "probabilities": known.probabilities}
         self.score_fns = devices.replicate(score_fns, study.batch_size)
-        version = records.versions()["saljax"]
-        self.made_by = records.classifier(about.name, weights) | {"saljax": version}
-        self.is_small = jax.jit(functools.partial(metrics.is_small, shape=about.input_shape[:2]))
+        self.made_by = known.record() | {"saljax": records.versions()["saljax"]}
+        if study.values is not None:
+            self.made_by["range"] = list(study.values)
+        self.is_small = jax.jit(
+            functools.partial(metrics.is_small, shape=known.about.input_shape[:2])
+        )
         self.most_boxes = max([1, *(len(c.corners) for c in study.cases if c.corners is not None)])
         self.failed: set[Row | Measure] = set()
         self.compiled: set[str] = set()
@@ -143,17 +154,19 @@ class _Run:
         return judged
 
     def record(self, batch: Batch, place: int, probabilities: np.ndarray) -> dict | None:
-        case, (about, _, _, labels) = batch.cases[place], self.study.classifier
+        case, known = batch.cases[place], self.study.classifier
+        about, labels = known.about, known.labels
         if not np.isfinite(probabilities).all():
             self.complain(str(case.path), "the classifier's scores for it are not finite")
             return None
         target = self.study.choose(probabilities) if case.target is None else [case.target]
-        own, size = case.of_class(int(target[0])), batch.pictures[place].size
+        own, (_, _, size, values, _) = case.of_class(int(target[0])), batch.pictures[place]
         seen = seen_boxes(own, size, about.resize, about.crop)
         small = self.is_small(boxes.padded(seen.corners, self.most_boxes))
         return {
             "image": case.path.name,
             "size": list(size),
+            **({} if values is None else {"range": list(values)}),
             "prediction": records.classes(probabilities, records.ranked(probabilities)[:5], labels),
             "target": records.classes(probabilities, np.asarray(target), labels)[0],
             "boxes": seen.corners.tolist(),

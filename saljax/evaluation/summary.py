@@ -75,13 +75,13 @@ def seconds(study: Study, judged: Sequence[Judged]) -> dict[str, float | None]:
 
 def settings(study: Study) -> dict[str, Any]:
     """All that the numbers depend on, but for the images: a JSON object."""
-    about, weights, _, _ = study.classifier
     return {
-        **records.classifier(about.name, weights),
+        **study.classifier.record(),
         "methods": {row.name: row.record() for row in study.rows},
         "metrics": {measure.name: measure.settings() for measure in study.measures},
         "seed": study.seed,
         "batch_size": study.batch_size,
+        "range": study.values and list(study.values),
         "versions": records.versions(),
     }
 
@@ -95,6 +95,11 @@ def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
     found = [f"explained is {explained}, the classifier's first choice in {right} of {len(judged)}"]
     if any(case.corners is not None for case in study.cases):
         found.append("small objects: boxes that cover less than a quarter of what it sees")
+    if study.classifier.one_logit:
+        below, above = study.classifier.labels
+        found.append(
+            f"the classifier has one logit: above 0 {above}, below {below}, by the sigmoid"
+        )
     of_others = [one.record["of_others"] > 0 for one in judged]
     if any(of_others):
         none = sum(not one.record["boxes"] and o for one, o in zip(judged, of_others, strict=True))
@@ -111,8 +116,11 @@ def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
 
 def of_images(judged: Sequence[Judged]) -> list[dict[str, Any]]:
     """What was explained, for programs."""
-    keys = ("image", "target", "prediction", "boxes", "small")
-    return [{"name": one.case.name} | {key: one.record[key] for key in keys} for one in judged]
+    keys = ("image", "range", "target", "prediction", "boxes", "small")
+    return [
+        {"name": one.case.name} | {key: one.record[key] for key in keys if key in one.record}
+        for one in judged
+    ]
 
 
 def _subsets(judged: Sequence[Judged]) -> dict[str, np.ndarray]:

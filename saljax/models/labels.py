@@ -1,5 +1,7 @@
 """Class names, and finding a class by its index or its name."""
 
+import codecs
+import contextlib
 import difflib
 import functools
 import os
@@ -82,24 +84,63 @@ def of_weights(
     )
 
 
+def of_sides(weights: str | os.PathLike | None = None) -> tuple[str, str]:
+    """Return names for the two sides of a classifier with one logit.
+
+    Args:
+        weights: the file of weights; names may lie beside it.
+
+    Returns:
+        What a logit below 0 says and what one above says: the two names beside the weights; or
+        where one lies there `not NAME` and it; else negative and positive.
+
+    Raises:
+        ValueError: more names lie beside the weights.
+    """
+    match None if weights is None else beside(weights):
+        case None:
+            return "negative", "positive"
+        case (name,):
+            return f"not {name}", name
+        case (below, above):
+            return below, above
+        case names:
+            expected = "its own, or that of the other side and its own"
+            raise ValueError(
+                f"{weights}: one logit, but {len(names)} class names beside it; expected {expected}"
+            )
+
+
 def read(path: str | os.PathLike) -> tuple[str, ...]:
     """Read class names from a text file.
 
     Args:
-        path: UTF-8, one name a line, in the order of the logits.
+        path: one name a line, in the order of the logits; empty lines at the end are left out.
+            UTF-8 with or without a byte-order mark, UTF-16, or where it is neither, what Windows
+            writes in Western Europe, which has all letters of Latin-1.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        ValueError: it is not UTF-8, or has no line or an empty one.
+        ValueError: it is no text, or has no line or an empty one between others.
     """
-    try:
-        names = tuple(line.strip() for line in Path(path).read_text("utf-8").splitlines())
-    except UnicodeDecodeError:
-        raise ValueError(f"{os.fspath(path)}: expected UTF-8, one class name a line") from None
-    if not names or "" in names:
-        line = names.index("") + 1 if names else 1
+    text = _decoded(Path(path).read_bytes())
+    if text is None:
+        raise ValueError(f"{os.fspath(path)}: expected text, UTF-8, one class name a line")
+    names = tuple(line.strip() for line in text.rstrip().replace("\r\n", "\n").split("\n"))
+    if "" in names:
+        line = names.index("") + 1
         raise ValueError(f"{os.fspath(path)}: no class name in line {line}; expected one a line")
     return names
+
+
+def _decoded(content: bytes) -> str | None:
+    """Text in the first encoding that it can be in; None where there is none."""
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if is_utf16 else ("utf-8-sig", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = content.decode(encoding)
+            return None if "\0" in text else text
+    return None
 
 
 def beside(weights: str | os.PathLike) -> tuple[str, ...] | None:

@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
+from saljax.models.architectures import squeezenet
 from saljax.models.constructors import BUILD, OWN, abstract
 from saljax.models.from_torchvision import sizes_of
 from saljax.models.tables import HEADS
@@ -51,6 +52,30 @@ def start(
         drawn = np.random.default_rng(seed).normal(0, HEAD_STD, shape)
         tensors[f"{head}.kernel"] = drawn.astype(np.float32)
         tensors[f"{head}.bias"] = np.zeros(num_classes, np.float32)
+    return assign(abstract(name, **sizes_of(tensors, name)), tensors)
+
+
+def ends_in_head(name: str) -> bool:
+    """Whether a classifier is one of ours whose logits are just what its last layer gives.
+
+    Those of a SqueezeNet are means behind a ReLU.
+    """
+    return name in HEADS and name not in squeezenet.ARCHITECTURES
+
+
+def sides(name: str, model: nnx.Module) -> nnx.Module:
+    """Return a classifier with one logit z as one with two, -z and z.
+
+    The other side is one of the last layer, with the negative of its weights, so that methods that
+    send a signal back through weights of one sign find it as they find any class.
+
+    Args:
+        name: of the classifier, which ends in its head.
+        model: the classifier.
+    """
+    tensors = parameters(model)
+    for key in (f"{HEADS[name]}.kernel", f"{HEADS[name]}.bias"):
+        tensors[key] = np.concatenate([-tensors[key], tensors[key]], axis=-1)
     return assign(abstract(name, **sizes_of(tensors, name)), tensors)
 
 

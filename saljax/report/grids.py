@@ -167,6 +167,7 @@ def grid(rows: Sequence[Row]) -> Figure:
     figure = Figure(figsize=(width, height), facecolor="white")
 
     def write(x: float, y: float, text: str, **style):
+        text = text.encode("utf-8", "backslashreplace").decode()  # bytes of names, no letters
         figure.text(x / width, y / height, text, parse_math=False, va="baseline", **style)
 
     for r, row in enumerate(rows):

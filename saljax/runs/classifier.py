@@ -7,8 +7,11 @@ from typing import Any, NamedTuple
 import jax
 
 from saljax import models
+from saljax.core import scores
+from saljax.core.types import ScoreFn
 from saljax.models import labels
 from saljax.models.zoo import ModelInfo
+from saljax.runs.records import sha256
 
 
 class Classifier(NamedTuple):
@@ -19,12 +22,26 @@ class Classifier(NamedTuple):
         weights: the file they came from; None for the bundled ones.
         logits: images (N, *spatial, C) -> logits (N, K).
         labels: K names.
+        one_logit: it has a single one, z; `logits` are those of its two sides, -z and z.
     """
 
     about: ModelInfo
     weights: Path | None
     logits: Any
     labels: Sequence[str]
+    one_logit: bool = False
+
+    @property
+    def probabilities(self) -> ScoreFn:
+        """Images (N, *spatial, C) -> probabilities (N, K) that sum to 1."""
+        squash = scores.sigmoid if self.one_logit else scores.probabilities
+        return squash(self.logits)
+
+    def record(self) -> dict[str, Any]:
+        """Which classifier: its name, and its file of weights by name and SHA-256, or "bundled"."""
+        file = {"file": self.weights.name, "sha256": sha256(self.weights)} if self.weights else None
+        own = {"probabilities": "sigmoid of one logit"} if self.one_logit else {}
+        return {"model": self.about.name, "weights": file or "bundled"} | own
 
 
 def load(
@@ -53,4 +70,12 @@ def load(
     logits = models.load(name, weights)
     image = jax.ShapeDtypeStruct((1, *about.input_shape), "float32")
     number = jax.eval_shape(logits, image).shape[-1]
+    if number == 1:
+        return Classifier(about, weights, _sides(name, logits), labels.of_sides(weights), True)
     return Classifier(about, weights, logits, labels.of_weights(number, about.labels, weights))
+
+
+def _sides(name: str, logits: Any) -> ScoreFn:
+    from saljax.models import transfer
+
+    return transfer.sides(name, logits) if transfer.ends_in_head(name) else scores.sides(logits)

@@ -14,19 +14,14 @@ from saljax.runs.loop import Explained
 
 
 def of_run(
-    method: str,
-    hyperparameters: Mapping[str, Any],
-    model: str,
-    weights: Path | None,
-    seed: int,
+    method: str, hyperparameters: Mapping[str, Any], classifier: Mapping[str, Any], seed: int
 ) -> dict[str, Any]:
     """What is the same for all images of a run, with the versions of what made the maps.
 
     Args:
         method: its name.
         hyperparameters: all that were in effect.
-        model: its name.
-        weights: file of weights, recorded by name and SHA-256; None where they are bundled.
+        classifier: its record.
         seed: of the key.
 
     Returns:
@@ -36,15 +31,9 @@ def of_run(
         "method": method,
         "hyperparameters": dict(hyperparameters),
         "seed": seed,
-        **classifier(model, weights),
+        **classifier,
         "versions": versions(),
     }
-
-
-def classifier(model: str, weights: Path | None) -> dict[str, Any]:
-    """Which classifier: its name, and its file of weights by name and SHA-256, or "bundled"."""
-    file = "bundled" if weights is None else {"file": weights.name, "sha256": sha256(weights)}
-    return {"model": model, "weights": file}
 
 
 def versions() -> dict[str, str]:
@@ -109,6 +98,12 @@ def classes(scores: np.ndarray, indices: np.ndarray, labels: Sequence[str]) -> l
 def ranked(scores: np.ndarray) -> np.ndarray:
     """Class indices from the most to the least probable."""
     return np.argsort(-scores, kind="stable")
+
+
+def other_side(result: Explained, labels: Sequence[str]) -> str:
+    """The title of the class that was not explained, where one of two was; else ""."""
+    (others,) = np.nonzero(~np.isin((0, 1), result.targets))
+    return title(result.scores, int(others[0]), labels) if len(others) else ""
 
 
 def title(scores: np.ndarray, index: int, labels: Sequence[str]) -> str:

@@ -21,6 +21,8 @@ OF_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL)
 """Errors that speak of one name, and not of the disk or folder."""
 MARK = b"Software\0saljax "
 """What the pictures of saljax say of themselves, see `report.grids.png`."""
+KEYED = "-0123456789abcdef.json"
+"""What stands after a name where a `key` is in it."""
 ENDINGS = (".png", ".npy", ".json")
 """Of the files that `saljax explain` writes for each image."""
 

@@ -137,6 +137,39 @@ def test_several_targets_and_sigmas_are_axes_of_the_map(tmp_path):
     assert maps[0, 0].std() / maps[0, 0].mean() < maps[1, 0].std() / maps[1, 0].mean()
 
 
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [("", ("negative", "positive")), ("red\n", ("not red", "red")), ("no\nyes\n", ("no", "yes"))],
+)
+def test_a_classifier_with_one_logit_has_two_sides(tmp_path, capsys, monkeypatch, names, shown):
+    """Its sigmoid, and not a softmax that says 100 % whatever the picture."""
+    loaded = Partial(lambda x: 4 * (x[..., :1].mean((1, 2)) - x[..., 2:].mean((1, 2))))
+    monkeypatch.setattr(models, "load", lambda name, weights=None: loaded)
+    (tmp_path / "w.safetensors").touch()
+    if names:
+        (tmp_path / "w.labels.txt").write_text(names)
+    source, out = save(tmp_path / "a.png", size=(SIZE, SIZE)), tmp_path / "out"
+    explain = ["explain", source, *QUICK, "--weights", str(tmp_path / "w.safetensors")]
+    assert cli.main([*explain, "--out", str(out)]) == 0
+    probability = 1 / (1 + np.exp(-4 * 9 / 16))
+    both = (1 - probability, probability)
+    words = [f"{n}  {100 * p:.1f} %" for n, p in zip(shown, both, strict=True)]
+    assert f"{words[1]} ({words[0]}) -> " in capsys.readouterr().out
+    record = json.loads((out / "a.json").read_text())
+    assert [(one["class"], one["index"]) for one in record["prediction"]] == [
+        (shown[1], 1), (shown[0], 0)
+    ]  # fmt: skip
+    np.testing.assert_allclose(record["targets"][0]["probability"], probability, rtol=1e-4)
+    assert record["probabilities"] == "sigmoid of one logit"
+    saliency = np.load(out / "a.npy")
+    assert saliency[:, : SIZE // 2].sum() > saliency[:, SIZE // 2 :].sum()
+    more = ["--target", shown[0], "--target", "1", "--method", "gradient", "--out", str(out)]
+    assert cli.main([*[w for w in explain if w not in ("--grid", "3")], *more]) == 0
+    below, above = np.load(out / "a.npy")
+    np.testing.assert_allclose(below, above)
+    assert "(" not in capsys.readouterr().out
+
+
 def test_methods_that_look_inside_explain_logits_one_class_at_a_time(tmp_path):
     """Of a linear classifier the gradient of the logit is the same everywhere, of any picture."""
     source = save(tmp_path / "a.png")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -346,6 +347,48 @@ def test_a_method_or_metric_that_fails_leaves_the_others(data, capsys):
     words = [word.replace("grad_cam", "cam=grad_cam") for word in words]
     assert evaluate(data, *words, "--set", "cam.layer=small", "--set", "cam.resize=false") == 2
     assert "its maps are (8, 8), the images (16, 16)" in lines(capsys)[0]
+
+
+def test_a_classifier_with_one_logit(data, monkeypatch):
+    load = models.load
+    one = Partial(lambda inner, x: inner(x)[:, :1] - inner(x)[:, 1:2], load("tiny"))
+    monkeypatch.setattr(models, "load", lambda name, weights=None: one)
+    words = ["--metrics", "skewness", "--number", "2", "--no-references", "--methods", "gradient"]
+    assert cli.main(
+        ["evaluate", "--data", str(data / "in"), "--out", str(data / "out"), *words,
+         "--model", "tiny", "--batch-size", "2", "--pictures", "1"]
+    ) == 0  # fmt: skip
+    written = record(data)
+    assert written["settings"]["probabilities"] == "sigmoid of one logit"
+    assert [image["target"]["class"] for image in written["images"]] == ["positive", "negative"]
+    for image in written["images"]:
+        assert abs(sum(known["probability"] for known in image["prediction"]) - 1) < 1e-5
+    assert "above 0 positive, below negative" in (data / "out/table.md").read_text()
+
+
+def test_pictures_that_are_passed_over_and_names_of_every_kind(data, capsys):
+    """Our own figures, what cannot be read, a name of 250 bytes, one that is no UTF-8; 12 bits."""
+    assert evaluate(data, "--number", "2", "--pictures", "1") == 0
+    (data / "out/pictures.png").rename(data / "in/x.png")
+    (data / "in/y.svg").touch()
+    deep = Image.fromarray(np.full((20, 20), 3000, np.uint16))
+    for name in ("a" * 246, os.fsdecode(b"caf\xe9")):
+        deep.save(data / "in" / f"{name}.png")
+    capsys.readouterr()
+    words = ["--metrics", "skewness", "--no-references", "--pictures", "9", "--target", "top-1"]
+    run = [*words, "--model", "tiny", "--set", "glas.grid=3", "--batch-size", "2"]
+    folders_of = ["--data", str(data / "in"), "--out", str(data / "new")]
+    assert cli.main(["evaluate", *folders_of, *run]) == 0
+    said = lines(capsys)
+    assert len(said) == 3
+    assert "passed over 1 that saljax drew (x.png)" in said[0]
+    assert "passed over 1 that cannot be read (y.svg)" in said[1]
+    assert "black and white taken for 0 and 4095" in said[2]
+    assert [image["range"] for image in record(data, "new")["images"][-2:]] == [[0, 4095]] * 2
+    assert len(made(data, "new")) == 2 * 7
+    before = made(data, "new")
+    assert cli.main(["evaluate", *folders_of, *run, "--range", "0,65535"]) == 0
+    assert before.items() <= made(data, "new").items() and len(made(data, "new")) == 2 * 14
 
 
 def test_maps_that_are_not_finite(data, capsys, monkeypatch):

@@ -196,10 +196,28 @@ def test_class_names_beside_the_weights(tmp_path):
     found = labels.beside(tmp_path / "birds.safetensors")
     assert found == ("Cyanocitta cristata (Blue Jay)", "limpkin")
     assert labels.find_class("cyanocitta_cristata", found) == 0
-    for content, says in ((b"jay\n\n", "line 2"), (b"", "line 1"), (b"\xff\xfe", "UTF-8")):
+    for content, says in (
+        (b"jay\n\nlimpkin\n", "line 2"),
+        (b"", "line 1"),
+        (b"\n\n", "line 1"),
+        (b"\xff\xfea", "UTF-8"),
+        (b"\x89PNG\r\n\0", "UTF-8"),
+        (b"\x81", "UTF-8"),
+    ):
         names.write_bytes(content)
         with pytest.raises(ValueError, match=rf"birds\.labels\.txt: .*{says}"):
             labels.read(names)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "latin-1"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["", "\n", "\n\n \n"])
+def test_class_names_as_editors_write_them(tmp_path, encoding, newline, end):
+    text = newline.join(["Hänfling", "Grünfink \x85?" if encoding == "utf-8" else "Grünfink"])
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + text + end.replace("\n", newline)
+    (tmp_path / "names.txt").write_bytes(text.encode(encoding))
+    first, second = labels.read(tmp_path / "names.txt")
+    assert first == "Hänfling" and second.startswith("Grünfink")
 
 
 def test_a_class_named_by_a_number_is_found_by_its_name():
