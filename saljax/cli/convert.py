@@ -6,7 +6,7 @@ import click
 
 import saljax
 from saljax.cli import options
-from saljax.cli.console import echo, mistakes
+from saljax.cli.console import echo, mistakes, say
 
 
 @click.command()
@@ -16,9 +16,9 @@ from saljax.cli.console import echo, mistakes
 def convert(source: Path, target: Path, model: str) -> None:
     """Check weights and store them as safetensors.
 
-    SOURCE has torchvision's names (.safetensors, or .pth with torch installed); TARGET is loaded
-    by --weights.
+    SOURCE has torchvision's names, as trainers leave them (safetensors, or with torch installed
+    torch's); TARGET is loaded by --weights.
     """
     with mistakes():
-        saljax.models.convert_file(source, target, model)
+        saljax.models.convert_file(source, target, model, say)
     echo(f"{target}: weights of {model}")

@@ -131,7 +131,7 @@ def evaluate(
         about = models.info(model)
         if about.resize is None:
             raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
-        known = classifier.load(model, weights, fetching)
+        known = classifier.load(model, weights, fetching, say)
         compared = rows.rows(methods, settings, about.layer, references)
         measured = measures.measures(metrics, settings, about, boxes is not None)
         names = [row.name for row in compared] + [measure.name for measure in measured]

@@ -78,7 +78,7 @@ def explain(
         plain = configure(method, hyperparameters, saljax.models.info(model).layer)
         configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
         store.check_writable(out)
-        known = classifier.load(model, weights, fetching)
+        known = classifier.load(model, weights, fetching, say)
         about, labels = known.about, known.labels
         choose = targets.chooser(wanted, labels)
         paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))

@@ -48,6 +48,7 @@ def load(
     name: str,
     weights: Path | None,
     fetching: Callable[[int, int | None], None] | None = None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Classifier:
     """Load a classifier for the command line.
 
@@ -55,6 +56,7 @@ def load(
         name: see `models.names`.
         weights: file, or name of published ones; None for the bundled ones.
         fetching: told of the progress of a download.
+        say: told what of the file of weights is passed over, see `models.load`.
 
     Returns:
         The classifier.
@@ -67,7 +69,7 @@ def load(
     if weights is None and not about.bundled:
         raise ValueError(f"{name} comes without weights; name a file of them with --weights")
     weights = weights and models.weights_file(name, weights, fetching)
-    logits = models.load(name, weights)
+    logits = models.load(name, weights, say=say)
     image = jax.ShapeDtypeStruct((1, *about.input_shape), "float32")
     number = jax.eval_shape(logits, image).shape[-1]
     if number == 1:

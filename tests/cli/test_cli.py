@@ -19,6 +19,7 @@ from PIL import Image
 import saljax
 from saljax import cli, models
 from saljax.cli import console
+from saljax.models import weights, zoo
 
 SIZE = 16
 QUICK = ["--grid", "3", "--model", "tiny"]
@@ -34,8 +35,6 @@ def color_logits(weights, images):
 @pytest.fixture(autouse=True)
 def tiny_zoo(monkeypatch):
     """One small linear classifier of 16 x 16 pictures, and one of volumes."""
-    from saljax.models import zoo
-
     about = zoo.ModelInfo("tiny", "a tiny one", (SIZE, SIZE, 3), SIZE, SIZE, True, LABELS, "none")
     volume = zoo.ModelInfo("cube", "of cubes", (4, 5, 6, 1), None, None, True, LABELS[:2], "none")
     heavy = zoo.ModelInfo("heavy", "no weights", (SIZE, SIZE, 3), SIZE, SIZE, False, LABELS, "none")
@@ -46,7 +45,7 @@ def tiny_zoo(monkeypatch):
             raise ValueError(f"no model is called {name!r}; did you mean tiny?")
         return known[name]
 
-    def load(name, weights=None):
+    def load(name, weights=None, say=None):
         if name == "cube":
             return Partial(lambda x: jnp.stack([x.mean((1, 2, 3, 4)), x.max((1, 2, 3, 4))], 1))
         if weights is not None:
@@ -144,7 +143,7 @@ def test_several_targets_and_sigmas_are_axes_of_the_map(tmp_path):
 def test_a_classifier_with_one_logit_has_two_sides(tmp_path, capsys, monkeypatch, names, shown):
     """Its sigmoid, and not a softmax that says 100 % whatever the picture."""
     loaded = Partial(lambda x: 4 * (x[..., :1].mean((1, 2)) - x[..., 2:].mean((1, 2))))
-    monkeypatch.setattr(models, "load", lambda name, weights=None: loaded)
+    monkeypatch.setattr(models, "load", lambda name, weights=None, say=None: loaded)
     (tmp_path / "w.safetensors").touch()
     if names:
         (tmp_path / "w.labels.txt").write_text(names)
@@ -196,7 +195,7 @@ def test_a_layers_own_size_and_what_a_classifier_does_not_have(tmp_path, capsys,
     explain = ["explain", source, "--model", "tiny", "--out", str(out), "--method"]
     refused(capsys, [*explain, "guided_backprop"], "relu", "matched nothing")
     refused(capsys, [*explain, "grad_cam"], "got 'none'", "saljax.tag")  # the layer of "tiny"
-    monkeypatch.setattr(models, "load", lambda name, weights=None: Partial(tagged))
+    monkeypatch.setattr(models, "load", lambda name, weights=None, say=None: Partial(tagged))
     refused(capsys, [*explain, "grad_cam", "--layer", "large"], "large", "small")
     assert cli.main([*explain, "grad_cam", "--layer", "small", "--no-resize"]) == 0
     assert np.load(out / "a.npy").shape == (4, 4)
@@ -471,7 +470,7 @@ def test_an_output_folder_that_cannot_be_written(tmp_path, capsys, where):
 def test_scores_that_are_not_finite_are_named_with_their_image(tmp_path, capsys):
     """The square root of a negative logit: NaN for the blue picture alone."""
 
-    def load(name, weights=None):
+    def load(name, weights=None, say=None):
         return Partial(lambda x: jnp.sqrt(x.mean((1, 2)) @ jnp.array([[1.0], [1.0], [-1.0]])))
 
     with pytest.MonkeyPatch.context() as patch:
@@ -559,6 +558,18 @@ def test_convert_says_what_is_wrong(tmp_path, capsys):
     target = tmp_path / "t.safetensors"
     refused(capsys, ["convert", str(source), str(target), "--model", "resnet18"], str(source))
     assert not target.exists()
+
+
+def test_convert_says_what_it_takes_off_and_passes_over(tmp_path, capsys):
+    source, target = tmp_path / "checkpoint", tmp_path / "out.safetensors"
+    plain = weights.read(zoo.weights_file("birdlets", None))
+    held = {f"net.{name}": value for name, value in plain.items()} | {"epoch": np.int64([3])}
+    weights.write(target, held)
+    target.rename(source)
+    assert cli.main(["convert", str(source), str(target), "--model", "birdlets"]) == 0
+    said = f"saljax: {source}: taken off the names: net.; passed over: epoch\n"
+    assert capsys.readouterr().err == said
+    assert weights.read(target).keys() == plain.keys()
 
 
 def test_the_command_starts_light():

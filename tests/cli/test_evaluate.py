@@ -37,7 +37,7 @@ def tiny_zoo(monkeypatch):
     known = {"tiny": about, "cube": cube}
     score_fn = Partial(color_logits, jnp.eye(3))
     monkeypatch.setattr(models, "info", known.__getitem__)
-    monkeypatch.setattr(models, "load", lambda name, weights=None: score_fn)
+    monkeypatch.setattr(models, "load", lambda name, weights=None, say=None: score_fn)
     monkeypatch.setattr(models, "weights_file", lambda name, weights, progress: weights)
 
 
@@ -352,7 +352,7 @@ def test_a_method_or_metric_that_fails_leaves_the_others(data, capsys):
 def test_a_classifier_with_one_logit(data, monkeypatch):
     load = models.load
     one = Partial(lambda inner, x: inner(x)[:, :1] - inner(x)[:, 1:2], load("tiny"))
-    monkeypatch.setattr(models, "load", lambda name, weights=None: one)
+    monkeypatch.setattr(models, "load", lambda name, weights=None, say=None: one)
     words = ["--metrics", "skewness", "--number", "2", "--no-references", "--methods", "gradient"]
     assert cli.main(
         ["evaluate", "--data", str(data / "in"), "--out", str(data / "out"), *words,
@@ -394,7 +394,7 @@ def test_pictures_that_are_passed_over_and_names_of_every_kind(data, capsys):
 def test_maps_that_are_not_finite(data, capsys, monkeypatch):
     """The square root of a negative logit: NaN where the picture is bluer than red."""
 
-    def load(name, weights=None):
+    def load(name, weights=None, say=None):
         return Partial(lambda x: jnp.sqrt(x.mean((1, 2)) @ jnp.array([[1.0], [0.0], [-1.0]])))
 
     with monkeypatch.context() as patch:
