@@ -61,12 +61,9 @@ def in_use(score_fn, images, targets):
 
 
 def in_training(score_fn, images, targets):
-    """As `in_use`; the classifier's activations are computed in the step, and taken as kept."""
-    yield (
-        "forward and backward",
-        functools.partial(forward_and_backward, score_fn, images, targets),
-        1,
-    )
+    """As `in_use`; the classifier's activations are computed in the step, none are kept."""
+    bare = functools.partial(forward_and_backward, score_fn, images, targets)
+    yield "forward and backward", bare
     arrays, rest = split_arrays(as_pytree(score_fn))
     for name, explainer in drawn(score_fn, images[0]):
         stage = KINDS[name].stages()[-1]
