@@ -121,7 +121,8 @@ def names_of_others(folder: Path) -> set[str]:
 def _is_ours(path: Path) -> bool:
     """Whether a picture or a record of this name is of saljax."""
     with contextlib.suppress(OSError), open(path.with_suffix(".png"), "rb") as file:
-        if MARK in file.read(256):
+        start = file.read(256)
+        if MARK in start or (path.stem == "overview" and b"Matplotlib" in start):  # before 0.2
             return True
     with contextlib.suppress(OSError, ValueError):
         record = json.loads(path.with_suffix(".json").read_bytes())
