@@ -73,6 +73,8 @@ SETTINGS = {
 }  # fmt: skip
 """Method -> name of a setting -> keywords; what is not here is explained with its defaults."""
 
+ALONE = [name for name, known in METHODS.items() if not known.learned]
+
 
 def configured(names):
     """Name, setting, method and the classifier it explains, for each setting of each method."""
@@ -207,7 +209,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="All methods on birdlets.")
     questions = {"singles": singles, "pairs": pairs, "picture": picture}
     parser.add_argument("questions", nargs="+", choices=list(questions))
-    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
+    parser.add_argument("--methods", nargs="+", default=list(ALONE), choices=ALONE)
     parser.add_argument("--number", type=int, default=100, help="of pictures for each question")
     options = parser.parse_args()
     for question in options.questions:

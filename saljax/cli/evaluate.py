@@ -133,6 +133,7 @@ def evaluate(
             raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
         known = classifier.load(model, weights, fetching, say)
         compared = rows.rows(methods, settings, about.layer, references)
+        compared = [row.equipped(known) for row in compared]
         measured = measures.measures(metrics, settings, about, boxes is not None)
         names = [row.name for row in compared] + [measure.name for measure in measured]
         for name in settings:

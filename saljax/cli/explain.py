@@ -63,7 +63,7 @@ def explain(
     from saljax.data import folders
     from saljax.methods.table import METHODS
     from saljax.report import grids
-    from saljax.runs import classifier, inputs, records, store, targets
+    from saljax.runs import classifier, explainers, inputs, records, store, targets
     from saljax.runs.hyperparameters import coarse_to_fine, configure, in_effect
     from saljax.runs.loop import explain_all
     from saljax.runs.progress import progress
@@ -76,10 +76,11 @@ def explain(
 
     with mistakes():
         plain = configure(method, hyperparameters, saljax.models.info(model).layer)
-        configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
         store.check_writable(out)
         known = classifier.load(model, weights, fetching, say)
         about, labels = known.about, known.labels
+        plain = explainers.equipped(plain, method, known)
+        configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
         choose = targets.chooser(wanted, labels)
         paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))
         in_out = {p.stem.casefold() for p in paths if p.resolve().parent == out.resolve()}

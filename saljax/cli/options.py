@@ -8,7 +8,28 @@ from typing import Any
 import click
 
 
-class OfMethod(click.Command):
+class WithRead(click.Command):
+    """A command that has options read from functions, listed apart under a title."""
+
+    def read(self, ctx: click.Context, title: str, functions: Sequence[Callable]) -> None:
+        """Add the hyperparameters of functions, before the command line is parsed."""
+        ctx.meta["read"] = [option for function in functions for option in _options(function)]
+        ctx.meta["title"] = title
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the command and those that were read."""
+        return [*super().get_params(ctx), *ctx.meta.get("read", [])]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Two lists."""
+        rest = [p for p in super().get_params(ctx) if isinstance(p, click.Option)]
+        for title, options in [("Options", rest), (ctx.meta["title"], ctx.meta["read"])]:
+            records = [option.get_help_record(ctx) for option in options]
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record])
+
+
+class OfMethod(WithRead):
     """A command with --method: the hyperparameters of the method asked for are options too."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -20,22 +41,8 @@ class OfMethod(click.Command):
             name = named(_peek(args, "--method") or "glas", METHODS, "method")
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        ctx.meta["method"] = name
-        ctx.meta["hyperparameters"] = _options(METHODS[name].function)
+        self.read(ctx, f"Options of {name}", [METHODS[name].function])
         return super().parse_args(ctx, args)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The options of all methods and those of this one."""
-        return [*super().get_params(ctx), *ctx.meta.get("hyperparameters", [])]
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Two lists: what every method has, and what this one has."""
-        own = ctx.meta["hyperparameters"]
-        rest = [p for p in super().get_params(ctx) if isinstance(p, click.Option)]
-        for title, options in [("Options", rest), (f"Options of {ctx.meta['method']}", own)]:
-            records = [option.get_help_record(ctx) for option in options]
-            with formatter.section(title):
-                formatter.write_dl([record for record in records if record])
 
 
 class FromText(click.ParamType):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from saljax.cli import options
+from saljax.cli import options, train_explainers
 from saljax.cli.console import command, echo, fetching, mistakes, say
 
 OF_HEAD, OF_ALL, FROM_SCRATCH = 1e-2, 1e-4, 1e-3
@@ -14,7 +14,7 @@ Our choice; `experiments/results/training.md` tried the first two."""
 
 @click.group(cls=options.InOrder)
 def train() -> None:
-    """Train classifiers."""
+    """Train classifiers, and explainers that learn."""
 
 
 @train.command()
@@ -152,3 +152,7 @@ def classifier(
             )
     yours = command("explain", "PICTURE", "--model", model, "--weights", weights)
     echo(f"{weights}\n\n{yours}")
+
+
+for of_kind in train_explainers.COMMANDS:
+    train.add_command(of_kind)

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from saljax.evaluation.references import REFERENCES
 from saljax.methods.table import METHODS
+from saljax.runs import explainers
+from saljax.runs.classifier import Classifier
 from saljax.runs.hyperparameters import REQUIRED, configure, hyperparameters, in_effect, named
 
 KNOWN = {name: known.function for name, known in METHODS.items()} | REFERENCES
@@ -35,6 +37,12 @@ class Row(NamedTuple):
     def explains(self) -> str:
         """What of the classifier the method is given."""
         return METHODS[self.kind].explains if self.kind in METHODS else "probabilities"
+
+    def equipped(self, classifier: Classifier) -> "Row":
+        """The row, with its explainer if it needs one; errors as of `explainers.equipped`."""
+        if self.is_reference:
+            return self
+        return self._replace(method=explainers.equipped(self.method, self.kind, classifier))
 
     def record(self) -> dict[str, Any]:
         """What the table says of it."""

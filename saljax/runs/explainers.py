@@ -1,17 +1,23 @@
 """Explainers that learned, as files: weights as safetensors, and a record of what they are."""
 
+import functools
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from saljax.core.types import ScoreFn
 from saljax.methods.learned.explainer import Fit, fingerprint
 from saljax.methods.learned.kinds import KINDS, blank
+from saljax.methods.table import METHODS
 from saljax.models import weights
 from saljax.runs import records
+from saljax.runs.classifier import Classifier
 
 FORMAT = 1
 """Of the record; goes up when an older saljax could no longer read it."""
@@ -110,9 +116,60 @@ def check(explainer: Any, score_fn: ScoreFn) -> None:
     """
     if fingerprint(score_fn) != explainer.fit.fingerprint:
         raise ValueError(
-            "the explainer was trained for another classifier, or for other weights of this one; "
-            "train one for it, as `saljax train dre` does"
+            "the explainer was trained for another classifier, or other weights of it; train one "
+            "for this"
         )
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Filed:
+    """An explainer, and the file it came from."""
+
+    explainer: Any
+    file: str = field(metadata={"static": True})
+    sha256: str = field(metadata={"static": True})
+
+    def __call__(self, *asked: Any, **keywords: Any) -> Any:
+        """As the explainer."""
+        return self.explainer(*asked, **keywords)
+
+    def as_json(self) -> dict[str, str]:
+        """How a record names it."""
+        return {"file": self.file, "sha256": self.sha256}
+
+
+def equipped(method: functools.partial, name: str, classifier: Classifier) -> functools.partial:
+    """The method with the explainer whose file it was given, or with the one that is bundled.
+
+    Args:
+        method: configured.
+        name: in the table of methods; of one that asks no explainer nothing changes.
+        classifier: that is explained.
+
+    Raises:
+        ValueError: the file holds no explainer of this kind for this classifier; or none was given
+            and none is bundled.
+        OSError: it cannot be read.
+    """
+    if not METHODS[name].learned:
+        return method
+    about, given = classifier.about, method.keywords.get("explainer")
+    bundled = resources.files("saljax") / "assets" / f"{about.name}_{name}.safetensors"
+    path = Path(given or str(bundled))
+    of_weights = "" if classifier.weights is None else f" --weights {classifier.weights}"
+    how = f"saljax train {name.replace('_', '-')} --model {about.name}{of_weights} --data PICTURES"
+    if given is None and (classifier.weights is not None or not path.exists()):
+        raise ValueError(f"no explainer comes with {about.name}; train one: {how}")
+    explainer = load_explainer(path)
+    if kind_of(explainer) != name:
+        raise ValueError(f"{path}: holds an explainer for {kind_of(explainer)}, not for {name}")
+    try:
+        check(explainer, classifier.logits)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}: {how}") from None
+    filed = Filed(explainer, path.name, records.sha256(path))
+    return functools.partial(method.func, **method.keywords | {"explainer": filed})
 
 
 def _tuples(value: Any) -> Any:

@@ -60,14 +60,15 @@ class Hyperparameter(NamedTuple):
 
 
 def hyperparameters(method: Callable) -> list[Hyperparameter]:
-    """Keywords of a method that can be given as text, in the order of its signature.
+    """Keywords of a method, or of a class, that can be given as text, in the order they have there.
 
     Keywords that hold arrays or functions (keys, search points, optimizers) are left out, and
     `details`, which changes what is returned.
     """
-    hints = typing.get_type_hints(method)
+    called = method.__init__ if isinstance(method, type) else method
+    hints = typing.get_type_hints(called)
     found = []
-    for parameter in inspect.signature(method).parameters.values():
+    for parameter in inspect.signature(called).parameters.values():
         asked = parameter.kind is parameter.KEYWORD_ONLY and parameter.name != "details"
         taken = _taken(hints.get(parameter.name), parameter.default) if asked else None
         if taken is not None:
@@ -189,6 +190,8 @@ def recorded(value: Any) -> Any:
         return value
     if isinstance(value, tuple):
         return [recorded(part) for part in value]
+    if hasattr(value, "as_json"):
+        return value.as_json()
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, functools.partial):

@@ -26,7 +26,8 @@ def progress(description: str, total: int, item: str = "") -> Iterator[Callable[
         item: what one of them is called, such as `image`; without a name no speed is shown.
 
     Yields:
-        A function to call after each item, or with the number of items done.
+        A function to call after each item, or with the number of items done; and with what is said
+        of them in place of their speed.
     """
     bar = _Bar(description, total, item)
     later = threading.Timer(PATIENCE, bar.show)
@@ -49,6 +50,13 @@ def cleared() -> Iterator[None]:
         for bar in _drawn:
             stack.enter_context(bar.cleared())
         yield
+
+
+def lasting(seconds: float) -> str:
+    """`40 s`, `12 min` or `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def speed(items: int, seconds: float, item: str) -> str:
@@ -88,10 +96,11 @@ class _Bar:
         self._lock, self._shown = threading.RLock(), False
         self._item, self._done, self._start = item, 0, time.monotonic()
 
-    def advance(self, items: int = 1) -> None:
+    def advance(self, items: int = 1, said: str = "") -> None:
         self._done += items
         seconds = time.monotonic() - self._start
-        self._bar.update(self._task, advance=items, speed=speed(self._done, seconds, self._item))
+        said = said or speed(self._done, seconds, self._item)
+        self._bar.update(self._task, advance=items, speed=said)
 
     def show(self) -> None:
         with self._lock:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,9 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, Key, UInt
 
 from saljax.core.types import Images, ScoreFn
-from saljax.methods.learned.explainer import fit_to
+from saljax.methods.learned.explainer import Stage, fit_to
 from saljax.methods.learned.kinds import KINDS, build
-from saljax.runs import store
 from saljax.runs.explainers import save_explainer
 from saljax.training import explainers, record
 from saljax.training.explainers import Epoch, Recipe
@@ -64,10 +63,8 @@ def train_dre(
 
     Source: S3 (DRE), see `DRE` and `dre.stages`.
     """
-    shown = functools.partial(of_arrays, images, held_out)
-    return trained(
-        "dre", score_fn, shown, key, layers=layers, out=out, report=report, options=options
-    )
+    shown = of_arrays(images, held_out, seed_of_images(key))
+    return prepare("dre", score_fn, shown, key, options, layers=layers).train(out, report)
 
 
 def train_masking_model(
@@ -102,11 +99,8 @@ def train_masking_model(
 
     Source: Dabkowski & Gal, NeurIPS 2017, see `MaskingModel` and `masking_model.stages`.
     """
-    shown = functools.partial(of_arrays, images, held_out)
-    return trained(
-        "masking_model", score_fn, shown, key, layers=layers, out=out, report=report,
-        options=options,
-    )  # fmt: skip
+    shown = of_arrays(images, held_out, seed_of_images(key))
+    return prepare("masking_model", score_fn, shown, key, options, layers=layers).train(out, report)
 
 
 def train_variational(
@@ -139,99 +133,125 @@ def train_variational(
 
     Source: S4 (variational saliency maps), see `Variational` and `variational.stages`.
     """
-    shown = functools.partial(of_arrays, images, held_out)
-    return trained("variational", score_fn, shown, key, out=out, report=report, options=options)
+    shown = of_arrays(images, held_out, seed_of_images(key))
+    return prepare("variational", score_fn, shown, key, options).train(out, report)
 
 
-def trained(
+class Prepared(NamedTuple):
+    """A training run that has not begun.
+
+    Attributes:
+        explainer: that has learned nothing yet.
+        stages: of its training.
+        score_fn: the classifier it is for.
+        shown: images to learn from and images to test on.
+        recipe: how.
+        key: of everything random in the steps.
+        settings: what decides the result, as JSON.
+    """
+
+    explainer: Any
+    stages: tuple[Stage, ...]
+    score_fn: ScoreFn
+    shown: Shown
+    recipe: Recipe
+    key: Key[Array, ""]
+    settings: dict[str, Any]
+
+    @property
+    def num_steps(self) -> int:
+        """Of all stages."""
+        epochs = sum(stage.epochs for stage in self.stages)
+        return epochs * self.recipe.per_epoch(len(self.shown.train))
+
+    def train(
+        self,
+        out: Path | None = None,
+        report: Callable[[Epoch], None] = lambda epoch: None,
+        advance: Callable[[Pace | None], None] = lambda pace: None,
+    ) -> Any:
+        """Train it, see `explainers.train`; in `out` lies afterwards `FILE` too."""
+        explainer, stages, score_fn, shown, recipe, key, settings = self
+        trained = explainers.train(
+            explainer, stages, score_fn, shown, recipe, key,
+            out=out, settings=settings, report=report, advance=advance,
+        )  # fmt: skip
+        if out is not None:
+            epochs = record.same_run(out, settings)
+            save_explainer(trained, out / FILE, training={"settings": settings, "epochs": epochs})
+        return trained
+
+
+def seed_of_images(key: Key[Array, ""] | UInt[Array, "2"]) -> int:
+    """Of what is kept back to test on, and of what is drawn."""
+    return int(jax.random.randint(jax.random.split(key, 3)[0], (), 0, 2**31 - 1))
+
+
+def prepare(
     name: str,
     score_fn: ScoreFn,
-    shown: Callable[[int], Shown],
+    shown: Shown,
     key: Key[Array, ""] | UInt[Array, "2"],
-    *,
     options: Mapping[str, Any],
+    *,
     layers: tuple[str, ...] | None = None,
-    out: Path | None = None,
     about: Mapping[str, Any] | None = None,
-    report: Callable[[Epoch], None] = lambda epoch: None,
-    advance: Callable[[Pace | None], None] = lambda pace: None,
-) -> Any:
-    """Train an explainer of a kind.
+) -> Prepared:
+    """Make an explainer of a kind, and say how it will be trained.
 
     Args:
         name: of its kind, one of `KINDS`.
         score_fn: the classifier it is for.
-        shown: from a seed, of what is kept back and what is drawn, to the images.
+        shown: the images, whatever is random in them from `seed_of_images(key)`.
         key: of everything random.
         options: see `train_dre`.
         layers: see `train_dre`.
-        out: see `train_dre`.
         about: what there is to say of the classifier, as JSON.
-        report: called after each epoch.
-        advance: see `explainers.train`.
 
-    Returns:
-        The explainer.
+    Raises:
+        ValueError: no such option or layer, or a value that has no meaning.
     """
     kind = KINDS[name]
-    own, of_stages, of_recipe = sorted_options(name, options)
-    recipe, stages = Recipe(**of_recipe), _stages(name, **of_stages)
-    of_images, of_start, of_training = jax.random.split(key, 3)
-    found = shown(int(jax.random.randint(of_images, (), 0, 2**31 - 1)))
-    image = jnp.asarray(found.train[np.arange(1)][0])
+    own, of_stages, of_recipe = _sorted(name, options)
+    _, of_start, of_steps = jax.random.split(key, 3)
+    image = jnp.asarray(shown.train[np.arange(1)][0])
     fit = fit_to(score_fn, image, layers or kind.layers(score_fn, image))
     explainer = kind.begin(build(kind, fit, own, of_start), score_fn, image)
+    recipe = Recipe(**of_recipe)
     settings = {
         "kind": name,
         **(about or {}),
         **explainer.settings,
-        **_defaults(kind.stages),
+        **_keywords(kind.stages),
         **of_stages,
         **asdict(recipe),
         "layers": fit.layers,
         "classifier": fit.fingerprint,
-        **found.about,
+        **shown.about,
         "key": np.asarray(jax.random.key_data(key)).tolist(),
     }
-    trained = explainers.train(
-        explainer, stages, score_fn, found, recipe, of_training,
-        out=out, settings=settings, report=report, advance=advance,
-    )  # fmt: skip
-    if out is not None:
-        done = store.read_json(out / record.FILE) or {}
-        how = {"settings": settings, "epochs": done["epochs"]}
-        save_explainer(trained, out / FILE, training=how)
-    return trained
+    stages = _stages(name, **of_stages)
+    return Prepared(explainer, stages, score_fn, shown, recipe, of_steps, settings)
 
 
-def sorted_options(name: str, options: Mapping[str, Any]) -> tuple[dict, dict, dict]:
-    """Options of a kind parted in those of the explainer, of its stages and of the recipe.
-
-    Raises:
-        ValueError: no such option; those there are, are told.
-    """
+def _sorted(name, options):
+    """Options of a kind parted in those of the explainer, of its stages and of the recipe."""
     kind = KINDS[name]
     known = [_keywords(of) for of in (kind.explainer, kind.stages, Recipe)]
     for keyword in options:
         if not any(keyword in keywords for keywords in known):
             there = ", ".join(each for keywords in known for each in keywords)
             raise ValueError(f"no option of {name} is called {keyword!r}; there is {there}")
-    first, second, third = (
-        {keyword: value for keyword, value in options.items() if keyword in keywords}
-        for keywords in known
-    )
-    return first, second, third
+    return [{k: v for k, v in options.items() if k in keywords} for keywords in known]
 
 
 def _keywords(function):
-    taken = inspect.signature(function).parameters
-    return [keyword for keyword in taken if keyword not in ("fit", "rngs")]
+    """Keywords and their defaults."""
+    of = function.__init__ if isinstance(function, type) else function
+    taken = inspect.signature(of).parameters.values()
+    return {p.name: p.default for p in taken if p.kind is p.KEYWORD_ONLY and p.name != "rngs"}
 
 
 @functools.cache  # equal stages are the same ones, and find their steps compiled
 def _stages(name, **options):
     return KINDS[name].stages(**options)
-
-
-def _defaults(function):
-    return {p.name: p.default for p in inspect.signature(function).parameters.values()}

@@ -25,7 +25,7 @@ from saljax.training.pace import Clock, Pace
 from saljax.training.shown import Shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How an explainer is shown images, of whatever kind it is. All values are our choice.
 
@@ -45,18 +45,24 @@ class Recipe:
     least_area: float = 1.0
     kept_bytes: int = 2 << 30
 
-    def check(self, image_shape: tuple[int, ...]) -> None:
-        """Raise ValueError where a value has no meaning, for images (*spatial, C)."""
+    def __post_init__(self):
         checks.count(batch_size=self.batch_size)
         checks.not_negative(kept_bytes=self.kept_bytes)
         if not 0 < self.least_area <= 1:
             raise ValueError(f"`least_area` must lie in (0, 1]; got {self.least_area}.")
+
+    def check(self, image_shape: tuple[int, ...]) -> None:
+        """Raise ValueError where images (*spatial, C) cannot be mirrored or cut as asked."""
         square = len(image_shape) == 3 and image_shape[0] == image_shape[1]
-        if not square and (self.mirror or self.least_area < 1):
+        if self.augments and not square:
             raise ValueError(
                 "`mirror` and `least_area` are for square pictures; the images have shape "
                 f"{image_shape}."
             )
+
+    def per_epoch(self, number: int) -> int:
+        """Steps of an epoch, for so many images."""
+        return number // min(self.batch_size, number)
 
     @property
     def augments(self) -> bool:
@@ -119,8 +125,8 @@ def train(
         without any, of the last epoch.
 
     Raises:
-        ValueError: images of another shape than the explainer's; `out` has another run; or a loss
-            is no longer finite.
+        ValueError: images of another shape than the explainer's; nothing to do; `out` has another
+            run; or a loss is no longer finite.
         OSError: something cannot be read or written.
     """
     recipe.check(explainer.fit.image_shape)
@@ -129,7 +135,12 @@ def train(
         raise ValueError(
             f"the images have shape {shape}; the explainer is for {explainer.fit.image_shape}."
         )
-    stages, tensors, begin = [s for s in stages if s.epochs], weights.parameters(explainer), 0
+    for stage in stages:
+        checks.not_negative(epochs=stage.epochs)
+    stages = [stage for stage in stages if stage.epochs]
+    if not stages:
+        raise ValueError("no stage has an epoch, so nothing would be learned")
+    tensors, begin = weights.parameters(explainer), 0
     with checkpoints.opened(out and out / "checkpoints") as saved:
         run = _Run(explainer, stages, score_fn, shown, recipe, key, saved, report, advance)
         if out is not None:
@@ -161,7 +172,7 @@ class _Run:
         self.epochs, self.write = [], lambda: None
         self.arrays, self.rest = split_arrays(as_pytree(score_fn))
         self.size = min(recipe.batch_size, len(shown.train))
-        self.per_epoch = len(shown.train) // self.size
+        self.per_epoch = recipe.per_epoch(len(shown.train))
         of_order, self.key, self.held_out_key = jax.random.split(key, 3)
         if shown.endless:
             self.rows = lambda step: np.arange(step * self.size, (step + 1) * self.size)

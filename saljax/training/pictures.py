@@ -1,7 +1,7 @@
 """Pictures that explainers learn from: of folders and data sets, and drawn ones."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from saljax.data.frames import Frames
 from saljax.data.generated import birdlets
 from saljax.data.labelled import Pictures
 from saljax.models.zoo import ModelInfo
+from saljax.training.ahead import Source
 from saljax.training.shown import Shown, kept_back
 
 
 def found(
     data: str, share: float, seed: int, complain: Callable[[Any, str], None]
-) -> tuple[Pictures, Pictures]:
-    """Pictures of a folder or of a data set, to learn from and to test on; none is opened.
+) -> tuple[Pictures, ...]:
+    """Pictures of a folder or of a data set; none is opened.
 
     Args:
         data: a folder of pictures; one of class folders, whose labels are of no use here; or
@@ -27,6 +28,9 @@ def found(
         share: kept back to test on, where the data have no split of their own.
         seed: of what is kept back.
         complain: called with what is left out, and why.
+
+    Returns:
+        Those to learn from and those to test on; or all of them, not yet parted.
 
     Raises:
         ValueError: no such data, or too few pictures.
@@ -42,22 +46,24 @@ def found(
         of_classes = class_folders.read_classes(folder, share, seed, complain)
         return of_classes.train, of_classes.held_out
     labels = np.zeros(len(paths), np.int32)
-    pictures = Pictures([*map(str, paths)], labels, lambda row: folders.read_image(paths[row]))
-    back = kept_back(len(paths), share, seed)
-    return pictures.take(np.flatnonzero(~back)), pictures.take(np.flatnonzero(back))
+    return (Pictures([*map(str, paths)], labels, lambda row: folders.read_image(paths[row])),)
 
 
 def framed(
-    pictures: tuple[Pictures, Pictures],
+    pictures: Sequence[Pictures],
     about: ModelInfo,
+    share: float,
+    seed: int,
     complain: Callable[[Any, str], None],
     advance: Callable[[], None],
 ) -> Shown:
     """Pictures as `saljax explain` shows them to a classifier.
 
     Args:
-        pictures: to learn from and to test on.
+        pictures: to learn from and to test on, or all of them.
         about: the classifier.
+        share: kept back of all that can be read, to test on.
+        seed: of what is kept back.
         complain: called with the name of each picture that cannot be read, and why.
         advance: called after each picture.
 
@@ -69,17 +75,33 @@ def framed(
     def prepare(picture):
         return folders.prepare(picture, about.resize or side, about.crop)
 
-    train, held_out = (Frames(part, prepare, side, complain, advance) for part in pictures)
-    if not len(train):
+    frames = [Frames(part, prepare, side, complain, advance) for part in pictures]
+    if not len(frames[0]):
         raise ValueError("no picture to learn from can be read")
-    for name in (*train.names, "", *held_out.names):
+    for name in [name for part in frames for name in (*part.names, "")]:
         digest.update(f"{Path(name).name}\n".encode())
-    of_names = {"sha256_of_names": digest.hexdigest()}
-    return Shown(
-        train,
-        held_out if len(held_out) else None,
-        {"images": len(train), "held_out": len(held_out)} | of_names,
-    )
+    if len(frames) == 1:
+        back = kept_back(len(frames[0]), share, seed)
+        train, held_out = (Part(frames[0], np.flatnonzero(rows)) for rows in (~back, back))
+    else:
+        train, held_out = frames
+    numbers = {"images": len(train), "held_out": len(held_out)}
+    about_them = numbers | {"sha256_of_names": digest.hexdigest()}
+    return Shown(train, held_out if len(held_out) else None, about_them)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of the images of a source."""
+
+    source: Source
+    places: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self.source[self.places[rows]]
 
 
 @dataclass(frozen=True)

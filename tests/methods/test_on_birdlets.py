@@ -90,7 +90,7 @@ def _percent(saliency, mask):
 
 
 def test_every_method_has_a_floor():
-    assert set(FLOORS) == set(METHODS)
+    assert set(FLOORS) == {name for name, known in METHODS.items() if not known.learned}
 
 
 @pytest.mark.parametrize("name", FLOORS)

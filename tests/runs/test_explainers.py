@@ -116,7 +116,7 @@ def test_other_files_are_one_line(saved, tmp_path):
 def test_another_classifier_is_told_by_its_weights(saved, score_fn):
     explainer, _ = saved["dre"]
     other = jax.tree.map(lambda w: w + 1, score_fn)
-    with pytest.raises(ValueError, match="trained for another classifier, or for other weights"):
+    with pytest.raises(ValueError, match="trained for another classifier, or other weights"):
         explainers.check(explainer, other)
     explainers.check(explainer, saljax.scores.probabilities(score_fn))
 

@@ -1,6 +1,7 @@
 """The loop over stages: what learns, what stays, where it goes on, and what is the best."""
 
 import json
+import types
 
 import jax
 import jax.numpy as jnp
@@ -307,20 +308,25 @@ def test_images_that_never_repeat(glimpse, key):
 
 
 @pytest.mark.usefixtures("as_users_run")
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        ({"shown": (7, 7, 3)}, r"the images have shape \(7, 7, 3\); the explainer is for \(6, 6"),
-        ({"recipe": Recipe(least_area=0.0)}, r"`least_area` must lie in \(0, 1\]; got 0.0"),
-        ({"recipe": Recipe(batch_size=0)}, "`batch_size` must be greater than 0; got 0"),
-        ({"rate": 1e30}, "the loss of epoch . of the stage 'match' is not finite; try a lower"),
-    ],
-)
-def test_bad_input_is_one_line(glimpse, key, changed, words):
-    if "shown" in changed:
-        changed = {"shown": of_arrays(np.zeros((4, *changed["shown"]), np.float32), 0, 0)}
-    if "rate" in changed:
-        adam = lambda per_epoch: optax.sgd(float("inf"))  # noqa: E731
-        changed = {"stages": [glimpse.stages[0]._replace(optimizer=adam)]}
-    with pytest.raises(ValueError, match=words):
-        train(glimpse, key, **changed)
+def test_bad_input_is_one_line(glimpse, key):
+    def images(*shape):
+        return {"shown": of_arrays(np.zeros((4, *shape), np.float32), 0, 0)}
+
+    diverging = glimpse.stages[0]._replace(optimizer=lambda per_epoch: optax.sgd(float("inf")))
+    mirrored = types.SimpleNamespace(fit=types.SimpleNamespace(image_shape=(6, 5, 3)))
+    for changed, words in [
+        (images(7, 7, 3), r"the images have shape \(7, 7, 3\); the explainer is for \(6, 6, 3\)"),
+        ({"explainer": mirrored, "recipe": Recipe(mirror=True)}, r"for square pictures; .*\(6, 5"),
+        (
+            {"stages": [diverging]},
+            "loss of epoch . of the stage 'match' is not finite",
+        ),
+        ({"stages": []}, "no stage has an epoch"),
+        ({"stages": [diverging._replace(epochs=-1)]}, "`epochs` must be at least 0; got -1"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            train(glimpse, key, **changed)
+    with pytest.raises(ValueError, match=r"`least_area` must lie in \(0, 1\]; got 0.0"):
+        Recipe(least_area=0.0)
+    with pytest.raises(ValueError, match="`batch_size` must be greater than 0; got 0"):
+        Recipe(batch_size=0)

@@ -196,7 +196,7 @@ def stages(
         selector_epochs: of the first stage. The code takes 8500 steps of 128 images of ImageNet;
             epochs, and their numbers, are our choice.
         epochs: of the second; the code takes 3000 steps of 64.
-        loss: see `code_loss` and `paper_loss`.
+        loss: of the released code or of the paper, see `code_loss` and `paper_loss`.
         destroy: weight of the term on what is left without the mask; 1 in the code, 5 in the paper.
         area: of the mask's area; 8, a mean, or 1e-3, a sum.
         smooth: of its smoothness; 0.005 or 10.
