@@ -22,6 +22,7 @@ from jax.core import Tracer
 from jax.tree_util import Partial
 
 from saljax.core import closures
+from saljax.core.ask import last_line_first
 from saljax.core.program import Opened, opened
 from saljax.core.scores import is_leaf
 
@@ -40,7 +41,8 @@ def call(fn: Callable, *args: Any) -> Any:
         args: pytrees of arrays.
     """
     arrays, program = closed(fn, *args)
-    return _call(arrays, args, program=program)
+    with last_line_first():
+        return _call(arrays, args, program=program)
 
 
 @functools.partial(jax.jit, static_argnames="program")

@@ -20,11 +20,10 @@ def in_order(fn: Callable) -> Callable:
     words. Other platforms choose their own order, and `fn` is returned as it is.
 
     Args:
-        fn: any JAX function, such as `jax.value_and_grad(loss)`; it is not to be differentiated
-            again, since calls with derivatives of their own are entered.
+        fn: any JAX function, such as `jax.value_and_grad(loss)`.
 
     Returns:
-        A function with the arguments of `fn`.
+        A function with the arguments of `fn`, and its derivatives.
     """
     if jax.default_backend() != "cpu":
         return fn

@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
+from saljax.core.ask import last_line_first
 from saljax.core.compiled import closed
 from saljax.core.keys import RandomKey, own
 from saljax.core.types import Images, Method, ScoreFn
@@ -97,7 +98,8 @@ def explain(
         arrays = put(arrays, NamedSharding(mesh, PartitionSpec()))
         by_image = NamedSharding(mesh, PartitionSpec(axis))
         images, targets, keys = put((images, targets, keys), by_image)
-    return _explain(arrays, images, targets, keys, program=program, mesh_axis=mesh_axis)
+    with last_line_first():
+        return _explain(arrays, images, targets, keys, program=program, mesh_axis=mesh_axis)
 
 
 def _with_keys(method, score_fn, images, targets, keys):

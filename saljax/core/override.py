@@ -4,6 +4,7 @@ A rule is the same value with another derivative; guided backpropagation, excita
 and LRP are a few of them each. What has no rule is named, and a rule that matched nothing too.
 """
 
+import contextvars
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -56,7 +57,9 @@ def override(fn: Callable, rules: Rules) -> Callable:
     Nothing is missed in silence. Each image-dependent operation must have a rule, or move values
     about (reshape, slice, max pooling, ...), or be linear (`LINEAR`); as soon as one linear
     operation has a rule, all linear ones that occur need one. Calls (jit, remat, custom
-    derivatives) are entered, so the derivatives are those of the operations inside.
+    derivatives) are entered, so the derivatives are those of the operations inside. Of functions
+    overridden twice, and of methods that are rules themselves, such as guided backpropagation, the
+    rules add up: what has one already keeps it, and only the rest needs another.
 
     Args:
         fn: any JAX function; its first argument is the image, everything else is a constant.
@@ -73,6 +76,19 @@ def override(fn: Callable, rules: Rules) -> Callable:
     return Partial(_Overridden(tuple(listed)), as_pytree(fn))
 
 
+_read_again = contextvars.ContextVar("read_again", default=False)
+"""Whether what is traced will be read with more rules: it need not have them all itself."""
+
+
+def trace_for_rules(fn: Callable, *args: Any) -> Program:
+    """Trace a function to read it with rules; those that it has by `override` are kept."""
+    token = _read_again.set(True)
+    try:
+        return trace(fn, *args)
+    finally:
+        _read_again.reset(token)
+
+
 @dataclasses.dataclass(frozen=True)
 class _Overridden:
     """Hashable where the rules are: the same rules for other weights are the same program."""
@@ -80,10 +96,34 @@ class _Overridden:
     rules: tuple[tuple[tuple[str, ...], Rule], ...]
 
     def __call__(self, fn, *args):
-        return evaluate(trace(fn, *args), args, dict(self.rules))
+        complete = not _read_again.get()
+        rules: dict[Any, Rule] = {kinds: _ruled(rule) for kinds, rule in self.rules}
+        return evaluate(trace_for_rules(fn, *args), args, rules, complete=complete)
 
 
-def evaluate(program: Program, args: Sequence[Any], rules: Rules, strict: bool = True) -> Any:
+def _ruled(rule):
+    """The rule, in a call that is not entered when the function is read again."""
+
+    def call(operation, *inputs):
+        def inside(*seen):
+            seen = iter(seen)
+            pairs = zip(inputs, operation.dependent, strict=True)
+            return rule(operation, *(next(seen) if dependent else x for x, dependent in pairs))
+
+        inside.__name__ = f"rule:{operation.kind}"
+        dependent = zip(inputs, operation.dependent, strict=True)
+        return jax.jit(inside)(*(x for x, seen in dependent if seen))
+
+    return call
+
+
+def evaluate(
+    program: Program,
+    args: Sequence[Any],
+    rules: Rules,
+    strict: bool = True,
+    complete: bool = True,
+) -> Any:
     """Evaluate a traced function with rules.
 
     Args:
@@ -92,6 +132,7 @@ def evaluate(program: Program, args: Sequence[Any], rules: Rules, strict: bool =
         rules: see `override`.
         strict: False: operations without a rule keep their own derivative, and only calls with a
             tag inside are entered. That is how activations are read.
+        complete: False: what has no rule is not told, since it will be read again.
 
     Returns:
         What the function returns.
@@ -107,15 +148,17 @@ def evaluate(program: Program, args: Sequence[Any], rules: Rules, strict: bool =
     def visit(operation, inputs):
         kind = operation.kind
         seen.add(kind)
+        if kind.startswith("rule:"):  # the one for its kind would have matched
+            used.update(kinds for kinds in entries if kind.removeprefix("rule:") in kinds)
         if kind in by_kind:
             kinds, rule = by_kind[kind]
             used.add(kinds)
             return rule(operation, *inputs)
-        if strict and kind not in plain and not kind.startswith("tap:"):
+        if strict and complete and kind not in plain and not kind.startswith(("tap:", "rule:")):
             raise ValueError(_no_rule(kind))
         return operation(*inputs)
 
-    outputs = read(program, args, visit, enter_all=strict)
+    outputs = read(program, args, visit, enter="all" if strict else "tagged")
     for kinds in entries:
         if kinds not in used:
             raise ValueError(
@@ -128,7 +171,8 @@ def evaluate(program: Program, args: Sequence[Any], rules: Rules, strict: bool =
 def substitute(fn: Callable, rules: Mapping[str, Rule]) -> Callable:
     """Compute some operations of `fn` in another way, those that depend on any of its arguments.
 
-    Unlike `override` it asks for nothing else. Calls are entered; loops and branches are not.
+    Unlike `override` it asks for nothing else, and leaves all derivatives what they were. Calls
+    without a derivative of their own are entered; loops and branches are not.
 
     Args:
         fn: any JAX function.
@@ -144,7 +188,7 @@ def substitute(fn: Callable, rules: Mapping[str, Rule]) -> Callable:
 
     def substituted(*args):
         program = trace(lambda together: fn(*together), args)
-        outputs = read(program, (args,), visit, enter_all=True)
+        outputs = read(program, (args,), visit, enter="plain")
         return jax.tree.unflatten(program.structure, outputs)
 
     return substituted

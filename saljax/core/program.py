@@ -7,7 +7,7 @@ ReLU and every skip connection whatever framework wrote them. No other file know
 import dataclasses
 import functools
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +27,8 @@ class Operation:
         kind: the name of JAX's primitive, or "relu" for max(x, 0) however it was written (its one
             input is x), "min" for min(x, c) as in a ReLU6, "maximum" and "minimum" for all others,
             "product" and "quotient" where more than one factor depends on the image (a gate,
-            attention), "select" for a fixed choice, "tap:<name>" for a tag.
+            attention), "select" for a fixed choice, "tap:<name>" for a tag, "rule:<kind>" for an
+            operation that has a rule already.
         dependent: for each input, whether it depends on the image.
         shape: of the (first) output.
         settings: what JAX's primitive is set to, such as the strides of a convolution.
@@ -44,6 +45,7 @@ class Operation:
         return self.compute(*inputs)
 
 
+Enter = Literal["all", "plain", "tagged"]
 Visit = Callable[[Operation, list[Any]], Any]
 """visit(operation, inputs) -> outputs: what is done with an operation on the image."""
 
@@ -149,19 +151,20 @@ def operations(program: Program, *args: Any) -> list[Operation]:
         found.append(operation)
         return operation(*inputs)
 
-    jax.eval_shape(lambda *a: read(program, a, record, enter_all=True), *args)
+    jax.eval_shape(lambda *a: read(program, a, record, enter="all"), *args)
     return found
 
 
-def read(program: Program, args: Sequence[Any], visit: Visit, *, enter_all: bool) -> list[Any]:
+def read(program: Program, args: Sequence[Any], visit: Visit, *, enter: Enter) -> list[Any]:
     """Evaluate a traced function, visiting each operation on values that depend on the image.
 
     Args:
         program: of `trace`.
         args: its arguments; the first is the image.
         visit: called for each such operation in the place of its computation.
-        enter_all: enter all calls (jit, remat, custom derivatives); otherwise only those with a tag
-            inside.
+        enter: which calls are read too: "all" (jit, remat, custom derivatives, which are lost),
+            "plain", those without a derivative of their own, or "tagged", those with a tag inside.
+            Where not all are, the derivative of everything stays what it was.
 
     Returns:
         The outputs, flat.
@@ -169,10 +172,10 @@ def read(program: Program, args: Sequence[Any], visit: Visit, *, enter_all: bool
     leaves = jax.tree.leaves(args)
     images = len(jax.tree.leaves(args[0]))
     marks = [_IMAGE] * images + [_OTHER] * (len(leaves) - images)
-    return list(_read(program.closed, leaves, marks, visit, enter_all)[0])
+    return list(_read(program.closed, leaves, marks, visit, enter)[0])
 
 
-def _read(closed, inputs, marks, visit, enter_all):
+def _read(closed, inputs, marks, visit, enter):
     """Values and marks of the outputs; a mark tells what depends on the image and what is 0."""
     jaxpr = getattr(closed, "jaxpr", closed)
     known = dict(zip(jaxpr.invars, zip(inputs, marks, strict=True), strict=True))
@@ -187,17 +190,17 @@ def _read(closed, inputs, marks, visit, enter_all):
     for eqn in jaxpr.eqns:
         atoms = [value_of(atom) for atom in eqn.invars]
         inputs, marks = [value for value, _ in atoms], [mark for _, mark in atoms]
-        called = _called(eqn)
-        operation = _operation(eqn, marks)
+        called = _entered(eqn, enter)
+        operation = _operation(eqn, marks, rectify=enter == "all")
         if _IMAGE not in marks:
             stays = eqn.primitive.name in ("broadcast_in_dim", "convert_element_type")
             outputs, mark = operation(*inputs), _ZERO if stays and marks[0] == _ZERO else _OTHER
-        elif called is not None and not _is_tap(eqn) and (enter_all or _has_tap(called)):
-            inside = _read(called, inputs, marks, visit, enter_all)
+        elif called is not None:
+            inside = _read(called, inputs, marks, visit, enter)
             known |= zip(eqn.outvars, zip(*inside, strict=True), strict=True)
             continue
         else:
-            if operation.kind == "relu":
+            if len(operation.dependent) < len(inputs):
                 inputs = [x for x, mark in atoms if mark == _IMAGE]
             # No derivative goes through integers and truth values, so they need no rule.
             smooth = any(jnp.issubdtype(v.aval.dtype, jnp.inexact) for v in eqn.outvars)
@@ -208,7 +211,7 @@ def _read(closed, inputs, marks, visit, enter_all):
     return tuple(zip(*map(value_of, jaxpr.outvars), strict=True))
 
 
-def _operation(eqn, marks):
+def _operation(eqn, marks, rectify):
     def compute(*inputs):
         outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
         many = eqn.primitive.multiple_results
@@ -217,14 +220,14 @@ def _operation(eqn, marks):
     dependent = tuple(mark == _IMAGE for mark in marks)
     shape = eqn.outvars[0].aval.shape if eqn.outvars else ()
     kind = _kind(eqn, marks, dependent)
-    if kind == "relu":
+    if kind == "relu" and rectify:
         return Operation(kind, (True,), shape, jax.nn.relu, eqn.params)
     return Operation(kind, dependent, shape, compute, eqn.params)
 
 
 def _kind(eqn, marks, dependent):
     name = eqn.primitive.name
-    if _is_tap(eqn):
+    if _is_named(eqn, "tap:", "rule:"):
         return eqn.params["name"]
     one = sum(dependent) == 1
     if name == "max":
@@ -244,13 +247,22 @@ def _is_literal(atom):
     return hasattr(atom, "val")
 
 
-def _is_tap(eqn):
-    return str(eqn.params.get("name", "")).startswith("tap:")
+def _is_named(eqn, *starts):
+    return str(eqn.params.get("name", "")).startswith(starts)
 
 
 def _has_tap(closed):
     inner = [(eqn, _called(eqn)) for eqn in getattr(closed, "jaxpr", closed).eqns]
-    return any(_is_tap(eqn) or (c is not None and _has_tap(c)) for eqn, c in inner)
+    return any(_is_named(eqn, "tap:") or (c is not None and _has_tap(c)) for eqn, c in inner)
+
+
+def _entered(eqn, enter):
+    """The function that a call runs, if it is to be read too."""
+    called = None if _is_named(eqn, "tap:", "rule:") else _called(eqn)
+    if called is None or enter == "all":
+        return called
+    wanted = _has_tap(called) if enter == "tagged" else not eqn.primitive.name.startswith("custom_")
+    return called if wanted else None
 
 
 def _called(eqn):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from saljax.core import chunks, scores
+from saljax.core.ask import ask
 from saljax.core.types import Images, ScoreFn, Target
 from saljax.ops import perturb
 
@@ -58,7 +59,7 @@ def score_curves(
         return perturb.blend(tops[curve], mask, rests[curve])
 
     def score(items):
-        return scores.of_class(score_fn(jax.vmap(put_together)(*items)), target)
+        return scores.of_class(ask(score_fn, jax.vmap(put_together)(*items)), target)
 
     items = jnp.repeat(jnp.arange(curves), steps), jnp.tile(counts, curves)
     found = chunks.map_over(score, items, chunk_size).reshape(curves, steps)

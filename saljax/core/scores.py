@@ -4,6 +4,8 @@ Each helper wraps a score function in `jax.tree_util.Partial`, a pytree: the wei
 arguments of the compiled program and never become constants of it.
 """
 
+import dataclasses
+import functools
 import math
 import types
 from collections.abc import Callable, Sequence
@@ -14,7 +16,8 @@ import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
-from saljax.core.types import Images, ScoreFn, Scores, Target
+from saljax.core.ask import ask, check
+from saljax.core.types import ScoreFn, Scores, Target
 
 
 def of_class(
@@ -35,11 +38,8 @@ def of_class(
     Raises:
         ValueError: the scores are not (N, K), or the target is no whole number.
     """
-    _check(scores)
-    target = jnp.asarray(target)
-    if not jnp.issubdtype(target.dtype, jnp.integer):
-        raise ValueError(f"`target` must be a class index; got {target.dtype}.")
-    target = target.astype(jnp.int32)
+    check(scores)
+    target = _index(target)
     target = jnp.where(target < 0, scores.shape[1], target)
     return (
         jnp.asarray(scores).at[:, target].get(mode="fill", fill_value=jnp.nan).astype(jnp.float32)
@@ -57,22 +57,17 @@ def pick(scores: Scores, target: Target) -> Scores:
         (N, K) like `scores`; NaN where there is no such class.
 
     Raises:
-        ValueError: several classes were asked for; each needs a backward pass of its own.
+        ValueError: several classes were asked for; each needs a backward pass of its own. Or the
+            scores are not (N, K) or no floating-point numbers, which have no derivative.
     """
     one_class(target)
-    _check(scores)
+    check(scores)
+    if not jnp.issubdtype(scores.dtype, jnp.floating):
+        raise ValueError(
+            f"scores must be floating-point to have a derivative; `score_fn` gives {scores.dtype}."
+        )
     exists = of_class(jnp.ones_like(scores), target).astype(scores.dtype)
     return jnp.zeros_like(scores).at[:, target].set(1) * exists[:, None]
-
-
-def _check(scores):
-    shape = getattr(scores, "shape", None)
-    if shape is None or len(shape) != 2:
-        raise ValueError(
-            "`score_fn` must return scores (N, K), a row an image; got "
-            f"{type(scores).__name__ if shape is None else f'shape {shape}'}. One score an image "
-            "is scores[:, None]."
-        )
 
 
 def one_class(target: Target) -> None:
@@ -81,11 +76,22 @@ def one_class(target: Target) -> None:
     Raises:
         ValueError: `target` is not one class index.
     """
-    if jnp.ndim(target) != 0:
+    shape = _index(target).shape
+    if shape:
         raise ValueError(
             "`target` must be one class index for a method that differentiates the classifier; got "
-            f"shape {jnp.shape(target)}. Call it once a class, or jax.vmap it over targets."
+            f"shape {shape}. Call it once a class, or jax.vmap it over targets."
         )
+
+
+def _index(target):
+    """A target as int32."""
+    if target is None or isinstance(target, str):
+        raise ValueError(f"`target` must be a class index; got {target!r}.")
+    target = jnp.asarray(target)
+    if not jnp.issubdtype(target.dtype, jnp.integer):
+        raise ValueError(f"`target` must be a class index; got {target.dtype}.")
+    return target.astype(jnp.int32)
 
 
 def as_pytree(score_fn: ScoreFn) -> ScoreFn:
@@ -105,7 +111,13 @@ def is_leaf(value: object) -> bool:
 
 
 def _probabilities(score_fn, images):
-    return jax.nn.softmax(score_fn(images).astype(jnp.float32), axis=-1)
+    logits = ask(score_fn, images)
+    if logits.shape[1] == 1:
+        raise ValueError(
+            "the softmax over one class is 1 whatever the image; of one logit take "
+            "saljax.scores.sigmoid(score_fn)"
+        )
+    return jax.nn.softmax(logits.astype(jnp.float32), axis=-1)
 
 
 def probabilities(score_fn: ScoreFn) -> ScoreFn:
@@ -116,13 +128,13 @@ def probabilities(score_fn: ScoreFn) -> ScoreFn:
 
     Returns:
         Score function with scores in [0, 1], float32 whatever the classifier computes in, that sum
-        to 1 over the classes.
+        to 1 over the classes; it raises ValueError where there is one class, see `sigmoid`.
     """
     return Partial(_probabilities, as_pytree(score_fn))
 
 
 def _sigmoid(score_fn, images):
-    return jax.nn.sigmoid(score_fn(images).astype(jnp.float32))
+    return jax.nn.sigmoid(ask(score_fn, images).astype(jnp.float32))
 
 
 def sigmoid(score_fn: ScoreFn) -> ScoreFn:
@@ -138,7 +150,7 @@ def sigmoid(score_fn: ScoreFn) -> ScoreFn:
 
 
 def _sides(score_fn, images):
-    logits = score_fn(images)
+    logits = ask(score_fn, images)
     return jnp.concatenate([-logits, logits], axis=-1)
 
 
@@ -158,7 +170,7 @@ def sides(score_fn: ScoreFn) -> ScoreFn:
 def _preprocess(score_fn, mean, std, images):
     channels_last = range(images.ndim - 1)
     mean, std = jnp.expand_dims(mean, channels_last), jnp.expand_dims(std, channels_last)
-    return score_fn((images - mean) / std)
+    return ask(score_fn, (images - mean) / std)
 
 
 def preprocess(
@@ -184,7 +196,7 @@ def preprocess(
 
 
 def _class_sums(score_fn, membership, images):
-    return jnp.matmul(score_fn(images), membership, precision="highest")
+    return jnp.matmul(ask(score_fn, images), membership, precision="highest")
 
 
 def class_sums(score_fn: ScoreFn, groups: Sequence[Sequence[int]], num_classes: int) -> ScoreFn:
@@ -235,31 +247,43 @@ def from_callback(fn: Callable[[np.ndarray], np.ndarray], num_classes: int) -> S
         jax.errors.JaxRuntimeError: when it is called, with a line that says so: `fn` returned
             another shape than (N, num_classes), or raised something itself.
     """
+    return Partial(_Host(fn, num_classes))
 
-    @jax.custom_jvp
-    def score(images: Images) -> Scores:
-        image_shape = images.shape[1:]
 
-        def on_host(batch):
-            batch = np.asarray(batch, np.float32)
-            leading = batch.shape[: batch.ndim - len(image_shape)]
-            scores = np.asarray(fn(batch.reshape(-1, *image_shape)), np.float32)
-            expected = (math.prod(leading), num_classes)
-            if scores.shape != expected:
-                raise ValueError(
-                    f"the callback must return scores of shape {expected}, one row an image; "
-                    f"got {scores.shape}."
-                )
-            return scores.reshape(*leading, num_classes)
+@dataclasses.dataclass(frozen=True)
+class _Host:
+    """The score function of a function on the host; the same for the same function."""
 
-        out = jax.ShapeDtypeStruct((images.shape[0], num_classes), jnp.float32)
-        return jax.pure_callback(on_host, out, images, vmap_method="expand_dims")
+    fn: Callable[[np.ndarray], np.ndarray]
+    num_classes: int
 
-    @score.defjvp
-    def _(primals, tangents):
-        raise TypeError(
-            "a score function on the host (`from_callback`) has no derivative; use a method that "
-            "only asks for scores: glas, rglas, occlusion, rise, lime, ..."
-        )
+    def __call__(self, images):
+        return _on_host(self, images)
 
-    return Partial(score)
+    def answer(self, rank, batch):
+        """Scores of images that have this many axes, whatever axes come before them."""
+        batch = np.asarray(batch, np.float32)
+        leading, shape = batch.shape[:-rank], batch.shape[-rank:]
+        scores = np.asarray(self.fn(batch.reshape(-1, *shape)), np.float32)
+        expected = (math.prod(leading), self.num_classes)
+        if scores.shape != expected:
+            raise ValueError(
+                f"the callback must return scores of shape {expected}, one row an image; got "
+                f"{scores.shape}."
+            )
+        return scores.reshape(*leading, self.num_classes)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _on_host(host, images):
+    answer = functools.partial(host.answer, images.ndim - 1)
+    out = jax.ShapeDtypeStruct((images.shape[0], host.num_classes), jnp.float32)
+    return jax.pure_callback(answer, out, images, vmap_method="expand_dims")
+
+
+@_on_host.defjvp
+def _(host, primals, tangents):
+    raise TypeError(
+        "a score function on the host (`from_callback`) has no derivative; use a method that only "
+        "asks for scores: glas, rglas, occlusion, rise, lime, ..."
+    )

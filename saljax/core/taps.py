@@ -10,8 +10,9 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
 from saljax.core import scores
-from saljax.core.override import Rules, evaluate
-from saljax.core.program import Operation, operations, trace
+from saljax.core.ask import ask
+from saljax.core.override import Rules, evaluate, trace_for_rules
+from saljax.core.program import Operation, Program, operations, trace
 from saljax.core.types import Image, Images, ScoreFn, Scores, Target
 from saljax.ops import images as image_ops
 
@@ -73,7 +74,7 @@ def tagged(score_fn: ScoreFn, image: Image) -> dict[str, tuple[int, ...]]:
         Name -> shape without the axis of images.
     """
     images = alone(image)
-    return _tags(trace(score_fn, images), images)
+    return _tags(traced(score_fn, images, for_rules=True), images)
 
 
 class Pullback(NamedTuple):
@@ -110,7 +111,7 @@ def pullback(
     images = alone(image)
     strict = rules is not None
     own: dict[Any, Any] = dict(rules or {})
-    program = trace(score_fn, images)
+    program = traced(score_fn, images, for_rules=strict)
     if layer is None:
         out, back = jax.vjp(lambda x: evaluate(program, (x,), own, strict), images)
         return Pullback(out, images[0], lambda signal: back(signal)[0][0])
@@ -174,7 +175,7 @@ def split(
         ValueError: no such layer.
     """
     images = alone(image)
-    program = trace(score_fn, images)
+    program = traced(score_fn, images)
     shape = shape_of(_tags(program, images), layer)
     kind, found = f"tap:{layer}", []
     evaluate(program, (images,), {kind: lambda _, x: found.append(x) or x}, strict=False)
@@ -205,7 +206,7 @@ def activations(
         ValueError: no such layer.
     """
     image_ops.check(images)
-    program = trace(score_fn, images)
+    program = traced(score_fn, images)
     if layers:
         there = shapes_of(operations(program, images), len(images))
         for layer in layers:
@@ -230,7 +231,7 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
         ValueError: there is none.
     """
     images = alone(image)
-    program = trace(score_fn, images)
+    program = traced(score_fn, images, for_rules=True)
     found = operations(program, images)
     shapes, kinds = shapes_of(found), [operation.kind for operation in found]
     spatial = [name for name, shape in shapes.items() if len(shape) == image.ndim]
@@ -247,6 +248,11 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
             "with saljax.tag(x, name), or give `layer`"
         )
     return spatial[-1]
+
+
+def traced(score_fn: ScoreFn, images: Images, *, for_rules: bool = False) -> Program:
+    """The traced score function; `for_rules` if it is read with more, see `override`."""
+    return (trace_for_rules if for_rules else trace)(functools.partial(ask, score_fn), images)
 
 
 def alone(image):

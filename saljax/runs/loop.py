@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saljax.core.ask import last_line_first
 from saljax.core.compiled import call
 from saljax.core.explain import explain
 from saljax.core.types import Images, Method, ScoreFn, Scores
@@ -118,4 +119,5 @@ def wait(array: Any) -> Any:
     """Wait in Python, where Ctrl-C is heard, and not inside the runtime, where it is not."""
     while not array.is_ready():
         time.sleep(0.002)
-    return array
+    with last_line_first():
+        return array.block_until_ready()

@@ -269,3 +269,62 @@ def test_a_function_on_the_host_cannot_be_looked_into():
     score_fn = saljax.scores.from_callback(lambda x: x.mean((1, 2)), 3)
     with pytest.raises(ValueError, match="on the host, which cannot be looked into.*glas, rglas"):
         saljax.guided_backprop(score_fn, jnp.ones((4, 4, 3)), 1)
+
+
+def gated(weights, images, relu=jax.nn.relu):
+    """A ReLU, and a gate beside it as in squeeze and excitation."""
+    hidden = relu(images @ weights["in"])
+    return (hidden * jax.nn.sigmoid(images @ weights["in"])) @ weights["out"]
+
+
+PLAIN = {kind: lambda operation, *inputs: operation(*inputs) for kind in ("logistic", "product")}
+
+
+@jax.custom_vjp
+def guided_relu(x):
+    return jax.nn.relu(x)
+
+
+guided_relu.defvjp(
+    lambda x: (guided_relu(x), x), lambda x, g: (jnp.where(x > 0, jnp.maximum(g, 0), 0),)
+)
+WAYS = {
+    "once": lambda fn: saljax.override(fn, PLAIN),
+    "twice": lambda fn: saljax.override(
+        saljax.override(fn, {"logistic": PLAIN["logistic"]}), {"product": PLAIN["product"]}
+    ),
+    "inside": lambda fn: saljax.scores.class_sums(
+        saljax.override(fn, PLAIN), [[0], [1], [2]], num_classes=3
+    ),
+    "in a jit": lambda fn: jax.jit(saljax.override(fn, PLAIN)),
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_methods_take_the_rules_that_an_overridden_function_has(way):
+    score_fn = way(Partial(gated, WEIGHTS))
+    found = saljax.guided_backprop(score_fn, IMAGES[0], 1, reduce=None)
+    expected = gradient(lambda x: gated(WEIGHTS, x, guided_relu), IMAGES[:1])[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    with pytest.raises(ValueError, match="`relu` depends on the image"):  # alone it is not enough
+        saljax.gradient(saljax.override(Partial(gated, WEIGHTS), PLAIN), IMAGES[0], 1)
+
+
+def test_rules_of_the_user_come_before_those_of_a_method():
+    own = saljax.override(Partial(gated, WEIGHTS), {**PLAIN, **DOUBLE})
+    found = saljax.guided_backprop(own, IMAGES[0], 1, reduce=None)
+    expected = gradient(lambda x: gated(WEIGHTS, x, doubling_relu), IMAGES[:1])[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", [saljax.deconvnet, saljax.lrp, saljax.excitation_backprop])
+def test_other_methods_take_them_too(method):
+    def score(weights, images):
+        hidden = saljax.tag(jax.nn.relu(images @ weights["in"]), "hidden")
+        return (hidden * jax.nn.sigmoid(hidden)).mean(1) @ weights["out"]
+
+    overridden = saljax.override(Partial(score, WEIGHTS), PLAIN)
+    image = jnp.abs(IMAGES[0])[None]
+    assert jnp.isfinite(method(overridden, image, 1)).all()
+    with pytest.raises(ValueError, match="there is no rule for it"):
+        method(Partial(score, WEIGHTS), image, 1)

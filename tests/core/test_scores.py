@@ -28,6 +28,14 @@ def test_probabilities_are_the_softmax(images, weights):
     np.testing.assert_allclose(score_fn(images), expected, rtol=1e-4)
 
 
+def test_one_logit_has_a_sigmoid_and_no_softmax(images, weights):
+    one = jax.tree_util.Partial(linear, weights[:, :1])
+    expected = 1 / (1 + np.exp(-np.asarray(linear(weights[:, :1], images))))
+    np.testing.assert_allclose(saljax.scores.sigmoid(one)(images), expected, rtol=1e-4)
+    with pytest.raises(ValueError, match=r"over one class is 1 .* saljax\.scores\.sigmoid"):
+        saljax.explain(saljax.glas, saljax.scores.probabilities(one), images, [0] * 4)
+
+
 def test_preprocess_normalizes_before_the_classifier(images, weights):
     mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
     score_fn = saljax.scores.preprocess(jax.tree_util.Partial(linear, weights), mean, std)
@@ -145,6 +153,9 @@ def test_targets_of_other_kinds(images, weights):
     assert saljax.scores.of_class(answers, [1, 2]).shape == (4, 2)
     with pytest.raises(ValueError, match="must be a class index; got float32"):
         saljax.scores.of_class(answers, 1.5)
+    for method in (saljax.gradient, saljax.glas):
+        with pytest.raises(ValueError, match="`target` must be a class index; got None"):
+            method(jax.tree_util.Partial(linear, weights), images[0], None)
 
 
 def test_a_method_of_a_model_takes_its_weights_along(images):

@@ -47,3 +47,23 @@ def test_explains_what_the_batch_around_it_does_not_change(cnn):
 def test_several_targets_are_refused_in_one_line(cnn, method):
     with pytest.raises(ValueError, match=r"`target` must be one class index .* shape \(2,\)"):
         method(cnn.score_fn, cnn.image, jnp.asarray([0, 1]))
+
+
+SECOND = {"softplus": 0.25, "silu": 0.5, "celu": None, "relu": 0.0}
+"""Of celu, which has two, the one that JAX takes."""
+
+
+@pytest.mark.parametrize("name", SECOND)
+def test_the_derivative_of_a_gradient_at_zero(name):
+    """Black pixels without a bias; attacks on explanations and penalties of training take it."""
+    smooth = getattr(jax.nn, name)
+
+    def score(weights, images):
+        return smooth(images.reshape(len(images), -1)) @ weights
+
+    score_fn, image = jax.tree_util.Partial(score, jnp.ones((4, 1))), jnp.zeros((2, 2, 1))
+    found = jax.grad(lambda x: saljax.gradient(score_fn, x, 0, reduce=None).sum())(image)
+    expected = jax.grad(jax.grad(smooth))(0.0)
+    if SECOND[name] is not None:
+        np.testing.assert_allclose(expected, SECOND[name])
+    np.testing.assert_allclose(found, np.full((2, 2, 1), expected), atol=1e-6)

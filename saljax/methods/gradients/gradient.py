@@ -1,8 +1,12 @@
 """The gradient, alone and times the image."""
 
+import functools
+
 import jax
+import jax.numpy as jnp
 
 from saljax.core import convolutions, scores
+from saljax.core.ask import ask
 from saljax.core.types import Image, Images, Reduction, Saliency, ScoreFn, Target
 from saljax.ops import images as image_ops
 from saljax.ops import maps
@@ -30,8 +34,7 @@ def gradient(
 
     Source: Simonyan, Vedaldi, Zisserman, ICLR workshop 2014, section 3.
     """
-    signed = gradients(score_fn, image[None], target)[0]
-    return signed if reduce is None else reduce(signed)
+    return reduced(gradients(score_fn, image[None], target)[0], reduce)
 
 
 def input_x_gradient(
@@ -57,8 +60,7 @@ def input_x_gradient(
 
     Source: Shrikumar, Greenside, Shcherbina, Kundaje, arXiv 1605.01713 (2016).
     """
-    signed = gradients(score_fn, image[None], target)[0] * image
-    return signed if reduce is None else reduce(signed)
+    return reduced(gradients(score_fn, image[None], target)[0] * image, reduce)
 
 
 def gradients(score_fn: ScoreFn, images: Images, target: Target) -> Images:
@@ -66,7 +68,12 @@ def gradients(score_fn: ScoreFn, images: Images, target: Target) -> Images:
     image_ops.check(images)
 
     def of(images):
-        values, back = jax.vjp(score_fn, images)
+        values, back = jax.vjp(functools.partial(ask, score_fn), images)
         return back(scores.pick(values, target))[0]
 
     return convolutions.in_order(of)(images)
+
+
+def reduced(signed: Image, reduce: Reduction | None) -> Saliency:
+    """The map of a signed image, float32; None leaves it as it is."""
+    return signed if reduce is None else reduce(signed).astype(jnp.float32)

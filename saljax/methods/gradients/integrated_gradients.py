@@ -4,7 +4,7 @@ import jax.numpy as jnp
 
 from saljax.core import checks, chunks
 from saljax.core.types import Baseline, Image, Reduction, Saliency, ScoreFn, Target
-from saljax.methods.gradients.gradient import gradients
+from saljax.methods.gradients.gradient import gradients, reduced
 from saljax.ops import maps, perturb
 
 
@@ -57,4 +57,4 @@ def integrated_gradients(
 
     mean = chunks.sum_over(on_the_way, fractions, chunk_size) / num_steps
     signed = (image - start) * mean
-    return signed if reduce is None else reduce(signed)
+    return reduced(signed, reduce)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from saljax.core import checks, chunks, keys
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
-from saljax.methods.gradients.gradient import gradients
+from saljax.methods.gradients.gradient import gradients, reduced
 from saljax.ops import images, maps
 
 
@@ -54,4 +54,4 @@ def smoothgrad(
 
     of_samples = jax.random.split(keys.own(key), num_samples)
     signed = chunks.sum_over(noisy_gradients, of_samples, chunk_size) / num_samples
-    return signed if reduce is None else reduce(signed)
+    return reduced(signed, reduce)

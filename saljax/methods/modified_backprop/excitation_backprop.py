@@ -122,7 +122,7 @@ def _classifier(
     the shapes of all tags.
     """
     images = taps.alone(image)
-    found = program.operations(program.trace(score_fn, images), images)
+    found = program.operations(taps.traced(score_fn, images, for_rules=True), images)
     tagged, kinds = taps.shapes_of(found), [operation.kind for operation in found]
     if contrast_layer is not None:
         taps.shape_of(tagged, contrast_layer)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
+from saljax.core.ask import ask
 from saljax.core.optimize import adam, minimize
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.ops import images, perturb
@@ -120,7 +121,7 @@ def dynamic_masks(
 
     def scored(masks):
         kept = jax.vmap(perturb.blend, in_axes=(None, 0, None))(image, masks, nothing)
-        return scores.of_class(score_fn(kept), target)
+        return scores.of_class(ask(score_fn, kept), target)
 
     def learn(cells, below, goals):
         def loss(free, step):

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
+from saljax.core.ask import ask
 from saljax.core.optimize import minimize
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.ops import images as image_ops
@@ -136,7 +137,7 @@ def extremal_perturbation(
         shown = jax.vmap(perturb.between, in_axes=(None, 0))(levels, masks)
         if flip:
             shown = jnp.where(number % 2 == 0, jnp.flip(shown, -2), shown)
-        answers = score_fn(shown)
+        answers = ask(score_fn, shown)
         of_class = scores.of_class(answers, target)
         if not contrastive:
             return of_class

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores, taps
+from saljax.core.ask import ask
 from saljax.core.optimize import minimize
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.ops import images, maps, perturb
@@ -123,7 +124,7 @@ def feature_inversion(
     def loss(weights, step):
         mask = mask_of(weights)
         shown = [perturb.blend(image, m, nothing) for m in (mask, 1 - mask)]
-        kept, left = scores.of_class(score_fn(jnp.stack(shown)), target)
+        kept, left = scores.of_class(ask(score_fn, jnp.stack(shown)), target)
         return background * left - kept + l1 * jnp.abs(weights).sum()
 
     def learn(loss, start, rate, steps):

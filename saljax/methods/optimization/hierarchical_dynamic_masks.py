@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
+from saljax.core.ask import ask
 from saljax.core.optimize import adam, minimize
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.optimization.dynamic_masks import by_maximum, dynamic_masks
@@ -120,7 +121,7 @@ def hierarchical_dynamic_masks(
 
     def scored(mask):
         kept = perturb.blend(image, mask, nothing)
-        return scores.of_class(score_fn(kept[None]), target)[0]
+        return scores.of_class(ask(score_fn, kept[None]), target)[0]
 
     whole = scored(jnp.ones_like(image[..., 0]))
 

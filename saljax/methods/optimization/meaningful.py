@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, keys
+from saljax.core.ask import ask
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.optimization.mask_games import begin, play
 from saljax.ops import images, perturb
@@ -151,12 +152,12 @@ def meaningful_perturbation(
         return mask
 
     def score(keep):
-        return score_fn(jax.vmap(perturb.blend, (None, 0, None))(image, keep, nothing))
+        return ask(score_fn, jax.vmap(perturb.blend, (None, 0, None))(image, keep, nothing))
 
     def score_shifted(mask, step):
         at = [*offsets[step], 0]
         seen, unseen = (jax.lax.dynamic_slice(x, at, image.shape) for x in (around, around_nothing))
-        return score_fn(perturb.blend(seen, enlarge(mask), unseen)[None])
+        return ask(score_fn, perturb.blend(seen, enlarge(mask), unseen)[None])
 
     start, classes = begin(
         score,

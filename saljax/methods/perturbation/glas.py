@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, chunks, scores
+from saljax.core.ask import ask
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.ops import gaussians, perturb
 
@@ -147,7 +148,7 @@ def responses(
         return perturb.blend(image, jnp.where(is_shadow, 1 - light, light), darkness)
 
     def score(perturbations):
-        return scores.of_class(score_fn(jax.vmap(perturbed)(*perturbations)), target)
+        return scores.of_class(ask(score_fn, jax.vmap(perturbed)(*perturbations)), target)
 
     asked = {"light": [lights], "shadow": [shadows, clean], "fusion": [lights, shadows, clean]}
     together = jax.tree.map(lambda *x: jnp.concatenate(x), *asked[parts])

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, chunks, scores
+from saljax.core.ask import ask
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.ops import images, perturb
 
@@ -50,7 +51,7 @@ def score_masked(
         return perturb.blend(image, mask_of(item), unseen)
 
     def score(some):
-        return scores.of_class(score_fn(jax.vmap(masked)(some)), target)
+        return scores.of_class(ask(score_fn, jax.vmap(masked)(some)), target)
 
     return chunks.map_over(score, items, chunk_size)
 

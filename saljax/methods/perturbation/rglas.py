@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, scores
+from saljax.core.ask import ask
 from saljax.core.loops import while_loop
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.glas import Unit, pixels_per_unit, responses, search_points
@@ -100,7 +101,7 @@ def rglas(
         kept = omega & (at_points <= t1)
         kept = jnp.where(jnp.all(kept == omega), omega.at[best].set(False), kept)
 
-        left = scores.of_class(score_fn(darker[None]), one_target)[0]
+        left = scores.of_class(ask(score_fn, darker[None]), one_target)[0]
         done = (jnp.sqrt(found.mean() / left) >= t2) | ~jnp.any(kept)
         return iteration + 1, total + found, darker, kept, done
 

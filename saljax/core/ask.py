@@ -1,0 +1,105 @@
+"""Ask a score function, and say in one line what is wrong where it does not answer."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.core import Tracer
+
+from saljax.core.types import Images, ScoreFn, Scores
+
+_CALLBACK = (
+    "saljax.scores.from_callback(score_fn, num_classes) makes a score function of any function on "
+    "the host, for methods that only ask for scores"
+)
+_LINEN = (
+    "as a Linen model in training mode does: turn that off, as in "
+    "jax.tree_util.Partial(lambda v, x: model.apply(v, x, train=False), variables)"
+)
+_REASONS = {
+    "TraceContextError": "changes its own state, as an NNX model in training mode does: call "
+    "model.eval(), or take nnx.view(model, deterministic=True, use_running_average=True)",
+    "ModifyScopeVariableError": f"changes its own state, {_LINEN}",
+    "InvalidRngError": f"draws at random, {_LINEN}",
+    "TracerArrayConversionError": f"leaves JAX for numpy. {_CALLBACK}",
+    "ConcretizationTypeError": "asks for the value of an image (if, float(), .item()), which is "
+    f"not known when it is compiled: use jnp.where. {_CALLBACK}",
+}
+"""By the name of the error: the core imports none of the libraries that raise them."""
+
+
+def ask(score_fn: ScoreFn, images: Images) -> Scores:
+    """The scores of images.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        images: (N, *spatial, C).
+
+    Raises:
+        ValueError: it fails in a way that has a remedy, or what it returns are no scores (N, K).
+    """
+    try:
+        found = score_fn(images)
+    except Exception as error:
+        reason = _reason(error, images.shape)
+        if reason is None:
+            raise
+        first_line = str(error).partition("\n")[0]
+        raise ValueError(f"`score_fn` {reason}. ({type(error).__name__}: {first_line})") from error
+    if isinstance(images, Tracer) and isinstance(found, np.ndarray):
+        raise ValueError(f"`score_fn` {_REASONS['TracerArrayConversionError']}.")
+    check(found, len(images))
+    return found
+
+
+def _reason(error, shape):
+    for kind in type(error).__mro__:
+        if kind.__name__ in _REASONS:
+            return _REASONS[kind.__name__]
+    text = str(error)
+    if isinstance(error, TypeError | AttributeError) and re.search("Tracer|ArrayImpl", text):
+        return f"does not take arrays of JAX, as functions of torch do not. {_CALLBACK}"
+    if isinstance(error, TypeError) and re.search("shape|dimension|ndim", text):
+        return (
+            f"does not take images of shape {shape}, which are (N, *spatial, channels): gray "
+            "pictures need an axis of channels, image[..., None]; a batch is for saljax.explain, "
+            "and one of its images is images[0]"
+        )
+    return None
+
+
+@contextlib.contextmanager
+def last_line_first() -> Iterator[None]:
+    """An error of a function on the host starts with what it says, and not with twenty others."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        first, *others = str(error).strip().splitlines()
+        if "callback" not in first or not others:
+            raise
+        text = f"{others[-1]} (in the function on the host)\n{error}"
+        raise jax.errors.JaxRuntimeError(text) from None
+
+
+def check(scores: Any, number: int | None = None) -> None:
+    """Refuse what are no scores of so many images.
+
+    Raises:
+        ValueError: they are not (N, K).
+    """
+    shape = getattr(scores, "shape", None)
+    if shape is None:
+        given = f"{type(scores).__name__}; take the scores out of it"
+        if scores is None:
+            given = "None; is there a return?"
+    elif len(shape) != 2 or number not in (None, shape[0]):
+        given = f"shape {shape}" + (f" of {number} images" if number else "")
+    else:
+        return
+    raise ValueError(
+        f"`score_fn` must return scores (N, K), a row an image; got {given}. One score an image is "
+        "scores[:, None]; a function of one image is jax.vmap(score_fn)."
+    )
