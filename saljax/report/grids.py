@@ -3,49 +3,39 @@
 Figures are made with matplotlib's objects, never with pyplot's global state.
 """
 
+import contextlib
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib import rc_context
-from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
-from saljax.report.overlays import COLORS, middle_slices, overlay, stretch
+from saljax.report.overlays import middle_slices, scale_of
+from saljax.report.panels import INK, MEANING, PALE, PERCENTILE, Panel, draw, legend
 
 PANEL = 2.6
 """Side of a panel in inches."""
 DPI = 144
-SMOOTH = "hanning"
-PERCENTILE = 99.5
-"""Of a map, shown brightest: a few extreme pixels of a gradient would hide all others."""
 MADE_BY = f"saljax {version('saljax')}"
 """Written into each picture, so that none is taken for one to be explained."""
-INK, PALE = "#1a1a1a", "#6b6b6b"
+MADE_BY = f"saljax {version('saljax')}"
+"""Written into each picture, so that none is taken for one to be explained."""
+FONT = {"font.family": "DejaVu Sans"}
+"""It comes with matplotlib."""
 
 
-class Panel(NamedTuple):
-    """One panel: the picture, or its map, or the map over the picture.
-
-    Attributes:
-        image: (*spatial, C) in [0, 1].
-        saliency: raw map of the same part of the world; None to show the picture.
-        caption: a word or two above the panel.
-        over: the map is laid over the picture, else shown by itself.
-        outline: (H, W) mask whose edge is drawn, such as the part that is known to decide.
-        boxes: (B, 4) x1, y1, x2, y2 in pixels of `image`, drawn.
-    """
-
-    image: np.ndarray
-    saliency: np.ndarray | None
-    caption: str
-    over: bool = True
-    outline: np.ndarray | None = None
-    boxes: np.ndarray | None = None
+@contextlib.contextmanager
+def _font() -> Iterator[None]:
+    """The font that comes with matplotlib; letters that it does not have are shown as boxes."""
+    with rc_context({"font.family": "DejaVu Sans"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
+        yield
 
 
 class Row(NamedTuple):
@@ -77,7 +67,9 @@ def explanation(image: np.ndarray, saliency: np.ndarray, title: str, detail: str
     """
     panels = (
         Panel(image, None, "picture"),
-        Panel(image, saliency, "map: brighter is more important", over=False),
+        Panel(
+            image, saliency, f"map: {MEANING[scale_of(saliency, PERCENTILE).signed]}", over=False
+        ),
         Panel(image, saliency, "overlay"),
     )
     return Row(title, detail, panels)
@@ -149,8 +141,11 @@ def sheet(rows: Sequence[Row]) -> list[Row]:
     return [Row("", "", sum(pairs[i : i + 2], ())) for i in range(0, len(pairs), 2)]
 
 
+@_font()
 def grid(rows: Sequence[Row]) -> Figure:
     """Rows of panels as one figure.
+
+    Below each map stands how its values became colors, from the lowest to the highest shown.
 
     Args:
         rows: the first has the most panels.
@@ -160,27 +155,51 @@ def grid(rows: Sequence[Row]) -> Figure:
     """
     columns = len(rows[0].panels)
     tall = PANEL * _aspect(rows[0].panels[0].image)
-    header, gap, margin = 0.5 if any(row.title for row in rows) else 0.25, 0.08, 0.16
+    header, gap, margin, footer = 0.5 if any(row.title for row in rows) else 0.25, 0.08, 0.16, 0.12
     width = 2 * margin + columns * PANEL + (columns - 1) * gap
-    pitch = header + tall + 2 * gap
+    pitch = header + tall + footer + 2 * gap
     height = 2 * margin + len(rows) * pitch - 2 * gap
     figure = Figure(figsize=(width, height), facecolor="white")
 
-    def write(x: float, y: float, text: str, **style):
+    renderer = FigureCanvasAgg(figure).get_renderer()
+
+    def write(x: float, y: float, text: str, room: float, **style) -> float:
+        """Write text that fits into so many inches; return how many it takes."""
         text = text.encode("utf-8", "backslashreplace").decode()  # bytes of names, no letters
-        figure.text(x / width, y / height, text, parse_math=False, va="baseline", **style)
+        written = figure.text(x / width, y / height, text, parse_math=False, va="baseline", **style)
+        return _fit(written, room * figure.dpi, renderer) / figure.dpi if text else 0.0
 
     for r, row in enumerate(rows):
         top = height - margin - r * pitch
-        write(margin, top - 0.18, row.title, fontsize=13, color=INK, fontweight="bold")
-        write(width - margin, top - 0.18, row.detail, fontsize=8, color=PALE, ha="right")
+        room = width - 2 * margin
+        small = {"fontsize": 8, "color": PALE, "ha": "right"}
+        taken = write(width - margin, top - 0.18, row.detail, room / 2, **small)
+        large = {"fontsize": 13, "color": INK, "fontweight": "bold"}
+        write(margin, top - 0.18, row.title, room - taken - gap, **large)
         for c, panel in enumerate(row.panels):
             left, bottom = margin + c * (PANEL + gap), top - header - tall
             style = {"fontsize": 8, "color": PALE} if row.title else {"fontsize": 10, "color": INK}
-            write(left, top - header + 0.07, panel.caption, **style)
+            write(left, top - header + 0.07, panel.caption, PANEL, **style)
             box = (left / width, bottom / height, PANEL / width, tall / height)
-            draw(figure.add_axes(box, frame_on=False), panel)
+            axes = figure.add_axes(box, frame_on=False)
+            draw(axes, panel)
+            if panel.saliency is not None:
+                legend(axes, panel.saliency, tall)
     return figure
+
+
+def _fit(written: Text, room: float, renderer: RendererAgg) -> float:
+    """Take letters out of a text until it fits into so many pixels; return how many it takes.
+
+    They are taken from the end, or from before two spaces: a probability behind them stays.
+    """
+    name, gap, end = written.get_text().rpartition("  ")
+    if not gap:
+        name, end = end, ""
+    while (taken := written.get_window_extent(renderer).width) > room and name:
+        name = name[: min(len(name) - 1, int(len(name) * room / taken))].rstrip()
+        written.set_text(f"{name}\u2026{gap}{end}")
+    return taken
 
 
 def outlined(row: Row, mask: np.ndarray) -> Row:
@@ -214,52 +233,9 @@ def _aspect(image: np.ndarray) -> float:
     return height / width
 
 
-def draw(axes: Axes, panel: Panel) -> None:
-    """Draw one panel: a signal as a line, a picture as it is, a volume as its middle slices."""
-    axes.set_axis_off()
-    if panel.image.ndim == 2:
-        _draw_signal(axes, panel)
-        return
-    image, saliency = panel.image, panel.saliency
-    if image.ndim == 4:
-        image = middle_slices(image)
-        saliency = None if saliency is None else middle_slices(saliency)
-    shown = np.broadcast_to(image, (*image.shape[:2], 3))
-    if saliency is not None:
-        if panel.over:
-            shown = overlay(image, saliency, PERCENTILE)
-        else:
-            shown = stretch(saliency, PERCENTILE)
-    axes.imshow(shown, cmap=COLORS, vmin=0, vmax=1, interpolation=SMOOTH)
-    for color, width in (("black", 2.4), ("white", 1.2)):
-        if panel.outline is not None:
-            axes.contour(panel.outline, levels=[0.5], colors=color, linewidths=width)
-        for x1, y1, x2, y2 in panel.boxes if panel.boxes is not None else ():
-            axes.add_patch(
-                Rectangle(
-                    (x1, y1), x2 - x1, y2 - y1,
-                    fill=False, edgecolor=color, linewidth=width, clip_on=False,
-                )
-            )  # fmt: skip
-
-
-def _draw_signal(axes: Axes, panel: Panel) -> None:
-    length, (low, high) = len(panel.image), (panel.image.min(), panel.image.max())
-    pad = 0.05 * (high - low) or 0.5
-    extent = (0, length - 1, low - pad, high + pad)
-    axes.set(xlim=extent[:2], ylim=extent[2:])
-    if panel.saliency is not None:
-        strip = stretch(panel.saliency)[None]
-        brightest = 1.5 if panel.over else 1.0  # the white line stays visible over orange
-        axes.imshow(strip, cmap=COLORS, vmin=0, vmax=brightest, extent=extent, aspect="auto")
-    if panel.saliency is None or panel.over:
-        axes.plot(panel.image, color=INK if panel.saliency is None else "white", linewidth=1.2)
-
-
 def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    with rc_context({"font.family": "DejaVu Sans"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)  # shown as a box
+    with _font():
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": MADE_BY})
     return buffer.getvalue()

@@ -1,5 +1,7 @@
 """A map and the picture under it, as one picture."""
 
+from typing import NamedTuple
+
 import matplotlib
 import numpy as np
 from jaxtyping import Float
@@ -8,26 +10,64 @@ from saljax.data.folders import resample
 
 COLORS = "inferno"
 """Perceptually uniform, dark where nothing is, readable in gray and by the color-blind."""
+SIGNED = "RdBu_r"
+"""White where nothing is; red speaks for the class, blue against it."""
+NEGATIVE = 0.05
+"""Share of the largest value that the lowest must be below zero for a map to be signed: less is
+rounding, or a few pixels of it. Our choice."""
+
+
+class Scale(NamedTuple):
+    """How the values of a map become colors.
+
+    Attributes:
+        low: the value shown as the darkest or bluest.
+        high: the value shown as the brightest or reddest.
+        signed: around zero, which is in the middle.
+    """
+
+    low: float
+    high: float
+    signed: bool
+
+    def __call__(self, saliency: Float[np.ndarray, "*spatial"]) -> Float[np.ndarray, "*spatial"]:
+        """Return values in [0, 1], or in [-1, 1] where the map is signed; zeros if constant."""
+        if not self.high > self.low:
+            return np.zeros(saliency.shape, np.float32)
+        shown = np.clip((saliency - self.low) / (self.high - self.low), 0, 1)
+        return (2 * shown - 1 if self.signed else shown).astype(np.float32)
+
+    @property
+    def colors(self) -> str:
+        """Name of the color map."""
+        return SIGNED if self.signed else COLORS
+
+
+def scale_of(saliency: Float[np.ndarray, "*spatial"], percentile: float = 100.0) -> Scale:
+    """Choose how a raw map is shown.
+
+    Args:
+        saliency: (*spatial), any scale.
+        percentile: in (50, 100]; the values at the ends are the percentiles 100 - `percentile` and
+            `percentile`. 100 is min-max; 99 keeps a few extreme pixels of a gradient from hiding
+            all others.
+
+    Returns:
+        A scale from -m to m where the map has values on both sides of zero, or only below, m being
+        the larger of the two ends; else one from end to end.
+    """
+    low, high = (float(v) for v in np.percentile(saliency, (100 - percentile, percentile)))
+    largest = max(-low, high)
+    if low < -NEGATIVE * largest:
+        return Scale(-largest, largest, True)
+    return Scale(low, high, False)
 
 
 def stretch(
     saliency: Float[np.ndarray, "*spatial"], percentile: float = 100.0
 ) -> Float[np.ndarray, "*spatial"]:
-    """Stretch a raw map to [0, 1] for display.
-
-    Args:
-        saliency: (*spatial), any scale.
-        percentile: in (50, 100]; the values shown as 0 and 1 are the percentiles
-            100 - `percentile` and `percentile`. 100 is min-max; 99 keeps a few extreme pixels of
-            a gradient from hiding all others.
-
-    Returns:
-        (*spatial) float32 in [0, 1]; zeros for a constant map.
-    """
-    low, high = np.percentile(saliency, (100 - percentile, percentile))
-    if not high > low:
-        return np.zeros(saliency.shape, np.float32)
-    return np.clip((saliency - low) / (high - low), 0, 1).astype(np.float32)
+    """Stretch a raw map for display, see `scale_of`: to [0, 1], or to [-1, 1] if it is signed."""
+    return scale_of(saliency, percentile)(saliency)
 
 
 def overlay(
@@ -35,12 +75,15 @@ def overlay(
     saliency: Float[np.ndarray, "map_height map_width"],
     percentile: float = 100.0,
 ) -> Float[np.ndarray, "rows columns 3"]:
-    """Lay a map over its picture: important pixels glow, the rest fades to a dark gray.
+    """Lay a map over its picture.
+
+    Important pixels glow and the rest fades to a dark gray; of a signed map, what speaks for the
+    class is red, what speaks against it blue, and the rest a light gray.
 
     Args:
         image: (H, W, 3) or (H, W, 1), in [0, 1].
         saliency: raw map of the same part of the world.
-        percentile: as in `stretch`.
+        percentile: as in `scale_of`.
 
     Returns:
         (rows, columns, 3) in [0, 1], in the finer resolution of the two.
@@ -49,12 +92,18 @@ def overlay(
         max(image.shape[0], saliency.shape[0]),
         max(image.shape[1], saliency.shape[1]),
     )
-    heat = stretch(resample(saliency, shape), percentile)[..., None]
+    scale = scale_of(saliency, percentile)
+    heat = scale(resample(saliency, shape))[..., None]
     image = np.broadcast_to(resample(image, shape), (*shape, 3))
     gray = image.mean(axis=-1, keepdims=True)
-    faded = 0.5 * gray + heat * (image - 0.5 * gray)
-    glow = matplotlib.colormaps[COLORS](heat[..., 0])[..., :3]
-    strength = 0.4 * heat
+    if scale.signed:
+        ends = matplotlib.colormaps[SIGNED]((0.07, 0.93))[:, :3]
+        faded, glow = 0.5 + 0.5 * gray, np.where(heat < 0, *ends)
+        strength = 0.8 * abs(heat)
+    else:
+        faded = 0.5 * gray + heat * (image - 0.5 * gray)
+        glow = matplotlib.colormaps[COLORS](heat[..., 0])[..., :3]
+        strength = 0.4 * heat
     return np.clip((1 - strength) * faded + strength * glow, 0, 1).astype(np.float32)
 
 

@@ -1,6 +1,8 @@
 """Figures: as many panels as asked for, readable text, any spatial rank."""
 
 import io
+import os
+import warnings
 
 import numpy as np
 import pytest
@@ -64,6 +66,57 @@ def test_text_is_text():
     """Neither mathematics nor a missing glyph stops a picture."""
     row = grids.explanation(np.ones((4, 4, 3)), np.ones((4, 4), np.float32), r"$\frac$ 金魚")
     assert pixels(grids.grid([row])).min() < 0.5
+
+
+@pytest.mark.parametrize("shape", [(50,), (20, 30), (8, 9, 10)])
+def test_each_map_says_what_its_colors_mean(shape):
+    """A strip of the colors below it, and the values at the ends of the strip."""
+    image, saliency = np.ones((*shape, 1)), np.arange(np.prod(shape)).reshape(shape) % 2 * 3
+    for signed, maps in [(False, saliency), (True, 3 * saliency - 3)]:
+        figure = grids.grid([grids.explanation(image, maps.astype(np.float32), "a")])
+        meaning = "red speaks for it" if signed else "brighter is more important"
+        assert any(meaning in text for text in texts(figure))
+        legends = [axes.child_axes for axes in figure.axes]
+        assert [len(strips) for strips in legends] == [0, 1, 1]
+        (strip,) = legends[1]
+        assert strip.images[0].get_cmap().name == ("RdBu_r" if signed else "inferno")
+        ends = strip.texts[0].get_text()
+        assert ends == ("-6 (against it) to 6 (for it)" if signed else "0 to 3")
+        shown = pixels(figure)
+        assert shown.shape[0] > 0 and np.ptp(shown[-30:, shown.shape[1] // 2 :]) > 0.5
+
+
+def test_the_map_of_what_is_nowhere_is_dark_and_that_of_a_signed_one_white():
+    zero = np.zeros((40, 40), np.float32)
+    for speck, white in [(1.0, False), (-1.0, True)]:
+        saliency = zero.copy()
+        saliency[:4, :4] = speck
+        panel = grids.Panel(np.zeros((40, 40, 3)), saliency, "", over=False)
+        shown = pixels(grids.grid([grids.Row("", "", (panel,))]))
+        middle = shown[int(shown.shape[0] * 0.6), shown.shape[1] // 2]
+        assert (middle.min() > 0.9) == white and (middle.max() < 0.1) != white
+
+
+@pytest.mark.parametrize("name", ["n" * 200, "金魚" * 60, "many words " * 20])
+def test_a_long_name_leaves_room_and_its_probability(name):
+    row = grids.explanation(np.ones((4, 4, 3)), np.eye(4, dtype=np.float32), f"{name}  54.1 %")
+    row = row._replace(detail="x" * 300)
+    figure = grids.grid([row])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        detail, title, *_ = (text.get_window_extent() for text in figure.texts)
+    assert title.x0 > 0 and title.x1 < detail.x0 and detail.x1 < figure.bbox.x1
+    shown = figure.texts[1].get_text()
+    assert shown.endswith("\u2026  54.1 %") and len(shown) > 15
+    (caption,) = [t for t in grids.grid(grids.sheet([row, row])).texts if t.get_text()][:1]
+    assert caption.get_text().endswith("\u2026  54.1 %")
+
+
+def test_bytes_of_names_that_are_no_letters():
+    row = grids.explanation(
+        np.ones((4, 4, 3)), np.eye(4, dtype=np.float32), os.fsdecode(b"caf\xe9")
+    )
+    assert "caf\\udce9" in texts(grids.grid([row]))
 
 
 def test_boxes_follow_the_size_of_the_picture():

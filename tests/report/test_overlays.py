@@ -14,6 +14,31 @@ def test_stretch():
     np.testing.assert_allclose(overlays.stretch(outlier, 99)[500], 0.5, atol=0.01)
 
 
+def test_a_signed_map_is_shown_around_zero():
+    """From -m to m, m the larger end; a little below zero is rounding."""
+    saliency = np.array([[-1.0, 0.0], [2.0, 4.0]], np.float32)
+    scale = overlays.scale_of(saliency)
+    assert scale == (-4, 4, True)
+    np.testing.assert_allclose(scale(saliency), [[-0.25, 0], [0.5, 1]])
+    below = overlays.scale_of(-saliency - 10)
+    assert below == (-14, 14, True) and below(-saliency - 10).max() < 0
+    assert overlays.scale_of(np.array([-0.01, 1.0])) == (-0.01, 1.0, False)
+    assert not overlays.scale_of(np.zeros(3)).signed
+    one_pixel = np.append(np.linspace(0, 1, 999), -1).astype(np.float32)
+    assert overlays.scale_of(one_pixel).signed
+    assert not overlays.scale_of(one_pixel, 99).signed
+
+
+def test_overlay_of_a_signed_map_is_red_blue_and_light_gray():
+    image = np.broadcast_to(np.float32([0.1, 0.4, 0.1]), (20, 60, 3))
+    saliency = np.zeros((20, 60), np.float32)
+    saliency[:, :20], saliency[:, 40:] = 1, -1
+    shown = overlays.overlay(image, saliency)
+    red, gray, blue = shown[10, 5], shown[10, 30], shown[10, 55]
+    assert red[0] > red[2] + 0.3 and blue[2] > blue[0] + 0.3
+    np.testing.assert_allclose(gray, 0.6, atol=1e-6)  # half of the picture's mean, on half white
+
+
 def test_overlay_shows_color_only_where_the_map_is_high():
     image = np.broadcast_to(np.float32([0.9, 0.1, 0.1]), (40, 40, 3))
     saliency = np.zeros((10, 10), np.float32)

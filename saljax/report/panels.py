@@ -1,0 +1,114 @@
+"""One panel of a figure: a picture, its map, or the map over the picture."""
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+
+from saljax.report.overlays import middle_slices, overlay, scale_of
+
+SMOOTH = "hanning"
+PERCENTILE = 99.5
+"""Of a map, shown brightest: a few extreme pixels of a gradient would hide all others."""
+MEANING = {False: "brighter is more important", True: "red speaks for it, blue against it"}
+"""Of the colors of a map, by whether it is signed."""
+ROUNDED = 0.005
+"""Share of the highest value below which the lowest is called 0 in a legend."""
+INK, PALE = "#1a1a1a", "#6b6b6b"
+
+
+class Panel(NamedTuple):
+    """One panel: the picture, or its map, or the map over the picture.
+
+    Attributes:
+        image: (*spatial, C) in [0, 1].
+        saliency: raw map of the same part of the world; None to show the picture.
+        caption: a word or two above the panel.
+        over: the map is laid over the picture, else shown by itself.
+        outline: (H, W) mask whose edge is drawn, such as the part that is known to decide.
+        boxes: (B, 4) x1, y1, x2, y2 in pixels of `image`, drawn.
+    """
+
+    image: np.ndarray
+    saliency: np.ndarray | None
+    caption: str
+    over: bool = True
+    outline: np.ndarray | None = None
+    boxes: np.ndarray | None = None
+
+
+def draw(axes: Axes, panel: Panel) -> None:
+    """Draw one panel: a signal as a line, a picture as it is, a volume as its middle slices."""
+    axes.set_axis_off()
+    if panel.image.ndim == 2:
+        _draw_signal(axes, panel)
+        return
+    image, saliency = panel.image, panel.saliency
+    if image.ndim == 4:
+        image = middle_slices(image)
+        saliency = None if saliency is None else middle_slices(saliency)
+    if saliency is None:
+        axes.imshow(np.broadcast_to(image, (*image.shape[:2], 3)), interpolation=SMOOTH)
+    elif panel.over:
+        axes.imshow(overlay(image, saliency, PERCENTILE), interpolation=SMOOTH)
+    else:
+        scale = scale_of(saliency, PERCENTILE)
+        norm = Normalize(-1 if scale.signed else 0, 1)
+        axes.imshow(scale(saliency), cmap=scale.colors, norm=norm, interpolation=SMOOTH)
+    for color, width in (("black", 2.4), ("white", 1.2)):
+        if panel.outline is not None:
+            axes.contour(panel.outline, levels=[0.5], colors=color, linewidths=width)
+        for x1, y1, x2, y2 in panel.boxes if panel.boxes is not None else ():
+            axes.add_patch(
+                Rectangle(
+                    (x1, y1), x2 - x1, y2 - y1,
+                    fill=False, edgecolor=color, linewidth=width, clip_on=False,
+                )
+            )  # fmt: skip
+
+
+def _draw_signal(axes: Axes, panel: Panel) -> None:
+    length, (low, high) = len(panel.image), (panel.image.min(), panel.image.max())
+    pad = 0.05 * (high - low) or 0.5
+    extent = (0, length - 1, low - pad, high + pad)
+    axes.set(xlim=extent[:2], ylim=extent[2:])
+    line = INK
+    if panel.saliency is not None:
+        scale = scale_of(panel.saliency)
+        line = INK if scale.signed else "white"
+        brightest = 1.5 if panel.over else 1.0  # the line stays visible over orange, or over red
+        norm = Normalize(-brightest if scale.signed else 0, brightest)
+        strip = scale(panel.saliency)[None]
+        axes.imshow(strip, cmap=scale.colors, norm=norm, extent=extent, aspect="auto")
+    if panel.saliency is None or panel.over:
+        axes.plot(panel.image, color=line, linewidth=1.2)
+
+
+def legend(axes: Axes, saliency: np.ndarray, tall: float) -> None:
+    """Draw a strip of the colors of a map below its panel, and the values at its ends.
+
+    Args:
+        axes: of the panel.
+        saliency: its map.
+        tall: height of the panel in inches.
+    """
+    scale = scale_of(_flat(saliency), PERCENTILE if saliency.ndim > 1 else 100.0)
+    style = {"fontsize": 6, "color": PALE, "va": "center", "parse_math": False}
+    strip = axes.inset_axes((0.0, -0.1 / tall, 0.2, 0.045 / tall))
+    strip.set_axis_off()
+    if not scale.high > scale.low:
+        strip.text(0, 0.5, f"{scale.low:.2g} everywhere", transform=strip.transAxes, **style)
+        return
+    colors = np.linspace(0, 1, 256)[None]
+    strip.imshow(colors, cmap=scale.colors, aspect="auto", extent=(0, 1, 0, 1))
+    low = 0.0 if abs(scale.low) < ROUNDED * scale.high else scale.low
+    ends = f"{low:.2g} (against it) to {scale.high:.2g} (for it)" if scale.signed else ""
+    ends = ends or f"{low:.2g} to {scale.high:.2g}"
+    strip.text(1.08, 0.5, ends, transform=strip.transAxes, **style)
+
+
+def _flat(saliency: np.ndarray) -> np.ndarray:
+    """What is shown of a map."""
+    return middle_slices(saliency) if saliency.ndim == 3 else saliency
