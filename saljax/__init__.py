@@ -19,6 +19,7 @@ from saljax.methods.gradients.integrated_gradients import (
 )
 from saljax.methods.gradients.smoothgrad import smoothgrad as smoothgrad
 from saljax.methods.learned.one_pass import dre as dre
+from saljax.methods.learned.one_pass import dre_plus as dre_plus
 from saljax.methods.learned.one_pass import masking_model as masking_model
 from saljax.methods.learned.one_pass import variational as variational
 from saljax.methods.modified_backprop.deconvnet import deconvnet as deconvnet

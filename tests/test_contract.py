@@ -47,7 +47,7 @@ def inside(method, image=(9, 9, 3), traces=1, **hyperparameters):
 CLASSES = 4
 
 
-def learned(kind, image=(9, 9, 3), **settings):
+def learned(kind, image=(9, 9, 3), method=None, traces=1, options=(), **settings):
     """An explainer with random weights, for the network that is looked inside."""
     layers = () if kind == "variational" else ("hidden",)
     of_layers = tuple((*image[:-1], 12) for _ in layers)
@@ -56,7 +56,8 @@ def learned(kind, image=(9, 9, 3), **settings):
     drawn = {name: rng.uniform(0.1, 1, shape) for name, shape in shapes(empty).items()}
     tensors = {name: value.astype(np.float32) for name, value in drawn.items()}
     explainer = assign(empty, tensors)
-    return inside(getattr(saljax, kind), image, traces=1 + len(layers), explainer=explainer)
+    keywords = {"explainer": explainer, **dict(options)}
+    return inside(method or getattr(saljax, kind), image, traces=traces + len(layers), **keywords)
 
 
 ATLAS = jnp.asarray(np.arange(4 * 4 * 4).reshape(4, 4, 4) // 16, jnp.int32)
@@ -138,6 +139,9 @@ CASES = {
         saljax.feature_inversion, (16, 2), traces=6, num_inversion_steps=4, num_steps=4
     ),
     "dre": learned("dre"),
+    "dre_plus": learned(
+        "dre", (10, 10, 4), saljax.dre_plus, traces=2, options={"num_steps": 6, "kernel": 9}
+    ),
     "masking_model": learned("masking_model", (4, 5, 6, 1), confidence=0.0),
     "variational": learned("variational", (16, 2), channels=(3, 2), reduction=2),
 }

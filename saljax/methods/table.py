@@ -1,6 +1,6 @@
 """The methods the command line knows, by name: one record a method."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from saljax.methods.cams.grad_cam import grad_cam
@@ -8,7 +8,7 @@ from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus
 from saljax.methods.gradients.gradient import gradient, input_x_gradient
 from saljax.methods.gradients.integrated_gradients import integrated_gradients
 from saljax.methods.gradients.smoothgrad import smoothgrad
-from saljax.methods.learned.one_pass import dre, masking_model, variational
+from saljax.methods.learned.one_pass import dre, dre_plus, masking_model, variational
 from saljax.methods.modified_backprop.deconvnet import deconvnet
 from saljax.methods.modified_backprop.excitation_backprop import (
     contrastive_excitation_backprop,
@@ -40,7 +40,8 @@ class Known(NamedTuple):
         one_class: it answers one class at a time, since each class needs backward passes of its
             own; the others answer several from the same passes.
         at_layer: its map is that of a layer; the command line takes the one the model names.
-        learned: it asks an explainer that learned; the command line reads it from a file.
+        learned: keywords that take explainers that learned, each with the kind it takes; the
+            command line reads them from files. Only `explainer` must be there.
     """
 
     function: Callable[..., Any]
@@ -48,10 +49,11 @@ class Known(NamedTuple):
     explains: Literal["logits", "probabilities"]
     one_class: bool = False
     at_layer: bool = False
-    learned: bool = False
+    learned: Mapping[str, str] = {}
 
 
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
+_DRE = "Differentiated Explanation of Deep Neural Networks with Skewed Distributions (TPAMI 2021)"
 _DYNAMIC = "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks (2023)"
 _GLAS = "Salient Explanation for Fine-grained Classification (submitted to ICLR 2020)"
 _INVERSION = "Towards Explanation of DNN-based Prediction with Guided Feature Inversion (KDD 2018)"
@@ -154,22 +156,24 @@ METHODS = {
     "feature_inversion": Known(
         feature_inversion, _INVERSION, "probabilities", one_class=True, at_layer=True
     ),
-    "dre": Known(
-        dre,
-        "Differentiated Explanation of Deep Neural Networks with Skewed Distributions (TPAMI 2021)",
+    "dre": Known(dre, _DRE, "logits", learned={"explainer": "dre"}),
+    "dre_plus": Known(
+        dre_plus,
+        _DRE,
         "logits",
-        learned=True,
+        one_class=True,
+        learned={"explainer": "dre", "masking_model": "masking_model"},
     ),
     "masking_model": Known(
         masking_model,
         "Real Time Image Saliency for Black Box Classifiers (NeurIPS 2017)",
         "logits",
-        learned=True,
+        learned={"explainer": "masking_model"},
     ),
     "variational": Known(
         variational,
         "Variational saliency maps (submitted to ICLR 2021)",
         "logits",
-        learned=True,
+        learned={"explainer": "variational"},
     ),
 }

@@ -152,24 +152,32 @@ def equipped(method: functools.partial, name: str, classifier: Classifier) -> fu
             and none is bundled.
         OSError: it cannot be read.
     """
-    if not METHODS[name].learned:
-        return method
-    about, given = classifier.about, method.keywords.get("explainer")
-    bundled = resources.files("saljax") / "assets" / f"{about.name}_{name}.safetensors"
+    asked = METHODS[name].learned
+    given = {keyword: method.keywords.get(keyword) for keyword in asked}
+    read = {
+        keyword: _read(given[keyword], kind, classifier)
+        for keyword, kind in asked.items()
+        if given[keyword] is not None or keyword == "explainer"
+    }
+    return functools.partial(method.func, **method.keywords | read)
+
+
+def _read(given: str | None, kind: str, classifier: Classifier) -> Filed:
+    about = classifier.about
+    bundled = resources.files("saljax") / "assets" / f"{about.name}_{kind}.safetensors"
     path = Path(given or str(bundled))
     of_weights = "" if classifier.weights is None else f" --weights {classifier.weights}"
-    how = f"saljax train {name.replace('_', '-')} --model {about.name}{of_weights} --data PICTURES"
+    how = f"saljax train {kind.replace('_', '-')} --model {about.name}{of_weights} --data PICTURES"
     if given is None and (classifier.weights is not None or not path.exists()):
         raise ValueError(f"no explainer comes with {about.name}; train one: {how}")
     explainer = load_explainer(path)
-    if kind_of(explainer) != name:
-        raise ValueError(f"{path}: holds an explainer for {kind_of(explainer)}, not for {name}")
+    if kind_of(explainer) != kind:
+        raise ValueError(f"{path}: holds an explainer for {kind_of(explainer)}, not for {kind}")
     try:
         check(explainer, classifier.logits)
     except ValueError as error:
         raise ValueError(f"{path}: {error}: {how}") from None
-    filed = Filed(explainer, path.name, records.sha256(path))
-    return functools.partial(method.func, **method.keywords | {"explainer": filed})
+    return Filed(explainer, path.name, records.sha256(path))
 
 
 def _tuples(value: Any) -> Any:

@@ -2,12 +2,11 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from saljax.core import checks, ranking, scores
 from saljax.core.types import Image, Images, Saliency, ScoreFn, Target
 from saljax.methods.learned import backgrounds
-from saljax.methods.learned.masking_model import Classes, Masks
 from saljax.ops import images as image_ops
 from saljax.ops import perturb
 
@@ -64,7 +63,12 @@ def self_tuned(
     return (saliency * weight).astype(jnp.float32)
 
 
-def remaining(score_fn: ScoreFn, images: Images, target: Classes, masks: Masks) -> Masks:
+def remaining(
+    score_fn: ScoreFn,
+    images: Images,
+    target: Int[Array, " batch"],
+    masks: Float[Array, "batch *spatial"],
+) -> Float[Array, "batch *spatial"]:
     """W of `self_tuned` for a batch in training, from `BINS` places; without derivative."""
     masks, blurred = jax.lax.stop_gradient((masks, backgrounds.blurred(images)))
     counts = _counts(masks[0].size, BINS)
