@@ -120,12 +120,19 @@ def names_of_others(folder: Path) -> set[str]:
 
 def _is_ours(path: Path) -> bool:
     """Whether a picture or a record of this name is of saljax."""
+    start = b""
     with contextlib.suppress(OSError), open(path.with_suffix(".png"), "rb") as file:
         start = file.read(256)
-        if MARK in start or (path.stem == "overview" and b"Matplotlib" in start):  # before 0.2
-            return True
+    if MARK in start or _is_record(path.with_suffix(".json")):
+        return True
+    before = path.stem == "overview" and b"Matplotlib" in start  # they have said so since 0.2
+    return before and any(map(_is_record, path.parent.glob("*.json")))
+
+
+def _is_record(path: Path) -> bool:
+    """Whether a file is the record of an explanation."""
     with contextlib.suppress(OSError, ValueError):
-        record = json.loads(path.with_suffix(".json").read_bytes())
+        record = json.loads(path.read_bytes())
         versions = record.get("versions") if isinstance(record, dict) else None
         return isinstance(versions, dict) and "saljax" in versions and "method" in record
     return False

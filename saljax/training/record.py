@@ -1,5 +1,6 @@
 """What is written down about a training run, and whether a folder has this one or another."""
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,9 +16,17 @@ def same_run(out: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Raises:
         ValueError: it has another run; the first setting that differs is named.
-        OSError: its record cannot be read.
+        OSError: its record is not there, or damaged, or cannot be read.
     """
-    record = json.loads((out / FILE).read_text("utf-8"))
+    path, record = out / FILE, None
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        record = json.loads(path.read_bytes())
+    match record:
+        case {"settings": dict(), "epochs": list()}:
+            pass
+        case _:
+            state = "is damaged" if path.exists() else "is not there"
+            raise OSError(f"{path}: {state}, so this run cannot go on; give another --out")
     for name, now in json.loads(json.dumps(settings)).items():
         there = record["settings"].get(name)
         if there != now:

@@ -100,7 +100,9 @@ def test_what_is_ours_by_what_the_picture_says(tmp_path):
     path = tmp_path / "overview.png"
     path.write_bytes(grids.png(Figure(figsize=(1, 1))))
     assert store.is_figure(path) and store.names_of_others(tmp_path) == set()
-    Figure(figsize=(1, 1)).savefig(path)  # what saljax 0.1 wrote had no mark
+    Figure(figsize=(1, 1)).savefig(path)  # as what saljax 0.1 wrote, beside its explanations
+    assert not store.is_figure(path)
+    (tmp_path / "a.json").write_text(json.dumps(OURS))
     assert store.is_figure(path) and not store.is_figure(path.rename(tmp_path / "b.png"))
     Image.new("L", (2, 2)).save(path)
     (tmp_path / "b.png").unlink()
