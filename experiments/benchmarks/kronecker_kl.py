@@ -7,7 +7,7 @@ diagonals of the inverse, and by the Cholesky factors of the kernels, as any ker
 the kernels as arguments of the program. Operations are those that XLA counts in the compiled
 program; the factors and triangular solves of LAPACK, of n^3 too, are not among them. The two take
 turns; a time is the shortest of its turns on the processor's clock, since other work can only add.
-Slopes are of the logarithms, from `LARGE` on, where neither the call itself nor caches count.
+Slopes are of the logarithms, from `LARGE` on, where a map is larger than the caches.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import numpy as np
 from saljax.ops.kronecker import autoregressive_kernel, autoregressive_kl, kronecker_kl
 
 RHO = 0.9
-LARGE = 1024
+LARGE = 2048
 """Pixels a side from which on a grid counts for the slope."""
 
 three_diagonals = jax.jit(jax.value_and_grad(autoregressive_kl, (0, 1)))
@@ -46,7 +46,7 @@ def slope(sides: np.ndarray, costs: np.ndarray) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Cost of the divergence against the grid's side.")
     parser.add_argument(
-        "--sides", type=int, nargs="+", default=[56, 112, 224, 512, 1024, 2048, 4096]
+        "--sides", type=int, nargs="+", default=[56, 112, 224, 512, 1024, 2048, 2896, 4096]
     )
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
