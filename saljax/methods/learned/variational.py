@@ -110,7 +110,8 @@ class Variational(nnx.Module):
         channels: that go out of each convolution; `PRINTED`, `SEVENTEEN`, or others that end in 2.
         reduction: pixels a side of a cell. The encoder sees the image reduced by it, so 4 gives
             maps of 56 x 56 for an image of 224 x 224; 1 is full resolution.
-        share: k, as a share of the cells, between 0 and 1.
+        share: k, as a share of the cells, between 0 and 1. On birdlets maps point at the part that
+            decides the better, the nearer it is to the size of that part.
         epsilon: softness of the choice of k, see `saljax.soft_topk`; samples are brought to [0, 1]
             first, so it means the same whatever their spread.
         rho: correlation of neighbors in the prior, in [0, 1).
