@@ -30,6 +30,8 @@ from saljax.data import birdlets
 from saljax.methods.table import METHODS
 from saljax.ops import perturb
 from saljax.report import grids
+from saljax.runs import classifier
+from saljax.runs.explainers import equipped
 
 SCALE = 96 / 224
 BLUR = 10 * SCALE
@@ -70,25 +72,20 @@ SETTINGS = {
         }
     },
     "feature_inversion": {"": {"baseline": perturb.blurred(11 * SCALE)}},
+    "dre_plus": {"by itself": {"sigma": BLUR, "kernel": 23}},
 }  # fmt: skip
 """Method -> name of a setting -> keywords; what is not here is explained with its defaults."""
-
-ALONE = [name for name, known in METHODS.items() if not known.learned]
 
 
 def configured(names):
     """Name, setting, method and the classifier it explains, for each setting of each method."""
-    logits = saljax.models.load("birdlets")
-    probabilities = saljax.scores.probabilities(logits)
+    known = classifier.load("birdlets", None)
     for name in names:
         for setting, keywords in SETTINGS.get(name, {"": {}}).items():
-            method = functools.partial(METHODS[name].function, **keywords)
-            yield (
-                name,
-                setting,
-                method,
-                logits if METHODS[name].explains == "logits" else probabilities,
-            )
+            # Of those that learned, the bundled ones.
+            method = equipped(functools.partial(METHODS[name].function, **keywords), name, known)
+            explained = known.logits if METHODS[name].explains == "logits" else known.probabilities
+            yield name, setting, method, explained
 
 
 def timed(method, score_fn, images, labels):
@@ -209,7 +206,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="All methods on birdlets.")
     questions = {"singles": singles, "pairs": pairs, "picture": picture}
     parser.add_argument("questions", nargs="+", choices=list(questions))
-    parser.add_argument("--methods", nargs="+", default=list(ALONE), choices=ALONE)
+    parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--number", type=int, default=100, help="of pictures for each question")
     options = parser.parse_args()
     for question in options.questions:
