@@ -121,14 +121,27 @@ def check(explainer: Any, score_fn: ScoreFn) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class File:
+    """Where an explainer came from. To the compiler all are alike: they share its programs."""
+
+    name: str
+    sha256: str
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, File)
+
+    def __hash__(self) -> int:
+        return 0
+
+
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Filed:
     """An explainer, and the file it came from."""
 
     explainer: Any
-    file: str = field(metadata={"static": True})
-    sha256: str = field(metadata={"static": True})
+    file: File = field(metadata={"static": True})
 
     def __call__(self, *asked: Any, **keywords: Any) -> Any:
         """As the explainer."""
@@ -136,7 +149,7 @@ class Filed:
 
     def as_json(self) -> dict[str, str]:
         """How a record names it."""
-        return {"file": self.file, "sha256": self.sha256}
+        return {"file": self.file.name, "sha256": self.file.sha256}
 
 
 def equipped(method: functools.partial, name: str, classifier: Classifier) -> functools.partial:
@@ -177,7 +190,7 @@ def _read(given: str | None, kind: str, classifier: Classifier) -> Filed:
         check(explainer, classifier.logits)
     except ValueError as error:
         raise ValueError(f"{path}: {error}: {how}") from None
-    return Filed(explainer, path.name, records.sha256(path))
+    return Filed(explainer, File(path.name, records.sha256(path)))
 
 
 def _tuples(value: Any) -> Any:

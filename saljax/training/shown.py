@@ -43,14 +43,17 @@ def of_arrays(images: Any, held_out: Any, seed: int) -> Shown:
     else:
         back = kept_back(len(train), float(held_out), seed)
         train, tested = train[~back], train[back]
-    digest = hashlib.sha256(train.tobytes() + tested.tobytes()).hexdigest()
-    about = {"images": len(train), "held_out": len(tested), "sha256_of_images": digest}
+    digest = hashlib.sha256()
+    for part in (train, tested):
+        digest.update(part.data)
+    numbers = {"images": len(train), "held_out": len(tested)}
+    about = numbers | {"sha256_of_images": digest.hexdigest()}
     return Shown(train, tested if len(tested) else None, about)
 
 
 def _floats(images):
     image_ops.check(jnp.asarray(images[:1]))
-    return np.asarray(images, np.float32)
+    return np.ascontiguousarray(images, np.float32)
 
 
 def kept_back(number: int, share: float, seed: int) -> np.ndarray:

@@ -126,3 +126,12 @@ def test_a_method_without_its_explainer_says_where_one_comes_from(saved, score_f
     for asked in (None, "dre.safetensors"):
         with pytest.raises(ValueError, match=r"saljax.train_dre or saljax.load_explainer returns"):
             saljax.dre(score_fn, jnp.zeros((8, 8, 3)), 0, explainer=asked)
+
+
+def test_explainers_of_one_architecture_share_a_compiled_program_whatever_their_files(saved):
+    explainer, _ = saved["dre"]
+    one, other = (
+        explainers.Filed(explainer, explainers.File(name, name)) for name in ("one", "other")
+    )
+    assert jax.tree.structure(one) == jax.tree.structure(other)
+    assert one.as_json() != other.as_json()
