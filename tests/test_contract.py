@@ -227,6 +227,8 @@ def test_map_jit_vmap_and_batches(case, score_fn, images):
     close(case.compiled(score_fn, images[0], 1), one)
     together = saljax.explain(case.method, score_fn, images, [1, 0, 2])
     close(together[0], one)
+    damaged = saljax.explain(case.method, score_fn, images.at[2].set(jnp.nan), [1, 0, 2])
+    close(damaged[:2], together[:2])
     for place, target in [(1, 0), (2, 2)]:
         alone = case.compiled(score_fn, images[place], target, place=place)
         close(together[place], alone)
@@ -327,6 +329,30 @@ def test_numpy_float64_is_taken_as_jax_takes_it(case, score_fn, images):
 def test_pictures_of_bytes_are_refused(case, score_fn, images):
     with pytest.raises(ValueError, match=r"floating point in \[0, 1\]; got uint8. Divide bytes"):
         case.eager(score_fn, images[0].astype(jnp.uint8), 1)
+
+
+OF_CORE = tuple(f"saljax.methods.{name}" for name in ("gradients", "cams", "modified_backprop"))
+
+
+class Picture:
+    """As Pillow has it: no array."""
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_what_is_no_image_is_told(case, score_fn, images):
+    if not case.method.func.__module__.startswith(OF_CORE):
+        pytest.skip("not yet")
+    bright = 255 * jnp.ones((9, 9, 3))
+    for wrong, message in [
+        (Picture(), "must be an array .*; got Picture. Of a picture, np.asarray"),
+        (images[0].tolist(), "must be an array .*; got list"),
+        (bright, "colors up to 255. Divide them by 255"),
+        (np.asarray(bright), "colors up to 255. Divide them by 255"),
+        (jnp.ones((1, 9, 9, 3)), "looks like a batch of one"),
+        (jnp.ones(9), r"\(\*spatial, channels\); got shape \(9,\)"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            case.eager(score_fn, wrong, 1)
 
 
 COUNTS = {"num_steps", "num_masks", "num_samples", "num_stages", "num_levels", "grid", "chunk_size"}

@@ -9,11 +9,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from saljax.core.ask import last_line_first
+from saljax.core.ask import ask, last_line_first
 from saljax.core.compiled import closed
 from saljax.core.keys import RandomKey, own
 from saljax.core.types import Images, Method, ScoreFn
@@ -70,8 +71,8 @@ def explain(
 
     Raises:
         ValueError: `targets` or `ids` do not go with the images or are no whole numbers of 32 bits,
-            the images are integers, `key` is no key, or the method has one already. A class that
-            does not exist gives a map of NaN.
+            or targets are one-hot; images are integers, or colors of 0 to 255; `key` is no key, or
+            the method has one already. A class that does not exist gives a map of NaN.
     """
     images = jnp.asarray(images)
     image_ops.check(images)
@@ -82,6 +83,7 @@ def explain(
         images = images.astype(jnp.float32)
     if isinstance(method, functools.partial) and "key" in method.keywords:
         raise ValueError("give `key` to `explain`, which makes of it one for each image.")
+    _refuse_one_hot(score_fn, images, targets)
     threefry = jax.random.key(0, impl="threefry2x32") if key is None else own(key)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(threefry, ids)
     mesh_axis = _sharded_axis(images)
@@ -134,6 +136,8 @@ def _explain(arrays, images, targets, keys, *, program, mesh_axis):
 
 def _whole(name, values, number):
     """Whole numbers, one or one row an image, as int32."""
+    if values is None:
+        raise ValueError(f"`{name}` must be whole numbers; got None.")
     if not isinstance(values, jax.Array):
         values = np.asarray(values, np.int32 if np.size(values) == 0 else None)
     if not jnp.issubdtype(values.dtype, jnp.integer):
@@ -145,6 +149,22 @@ def _whole(name, values, number):
             f"`{name}` must have one entry an image, {number} of them; got shape {values.shape}."
         )
     return jnp.asarray(values).astype(jnp.int32)
+
+
+def _refuse_one_hot(score_fn, images, targets):
+    """Rows of zeros with a single one would be read as T classes an image, 0 and 1."""
+    if targets.ndim < 2 or isinstance(targets, Tracer) or not targets.is_fully_addressable:
+        return
+    rows, width = np.asarray(targets), targets.shape[1]
+    one_hot = ((rows == 0) | (rows == 1)).all() and (rows.sum(axis=1) == 1).all()
+    if not one_hot or width < 2 or (width == 2 and (rows == rows[:1]).all()):
+        return  # of two classes, (0, 1) for all images is a good question
+    one = jax.ShapeDtypeStruct((1, *images.shape[1:]), images.dtype)
+    if jax.eval_shape(functools.partial(ask, score_fn), one).shape[1] == width:
+        raise ValueError(
+            f"`targets` are class indices; got {width} zeros and ones an image, which looks "
+            "one-hot: give targets.argmax(axis=1)."
+        )
 
 
 def _sharded_axis(images):

@@ -71,9 +71,10 @@ def minimize(
         value, gradient = in_order(jax.value_and_grad(loss))(parameters, number)
         with jax.numpy_dtype_promotion("standard"):  # optax multiplies floats and step counts
             updates, memory = optimizer.update(gradient, memory, parameters)
-        parameters = project(jax.tree.map(jnp.add, parameters, updates))
+            moved = jax.tree.map(lambda x, u: (x + u).astype(x.dtype), parameters, updates)
         lost = jnp.isnan(value)
-        return jax.tree.map(lambda x: jnp.where(lost, jnp.nan, x), parameters), memory, value
+        moved = jax.tree.map(lambda x: jnp.where(lost, jnp.nan, x), project(moved))
+        return moved, memory, value.astype(jnp.float32)
 
     if tolerance is None:
 
@@ -96,7 +97,8 @@ def minimize(
         lowest, since = jnp.where(falling, value, lowest), jnp.where(falling, 0, since + 1)
         return number + 1, parameters, memory, losses.at[number].set(value), lowest, since
 
-    losses = jnp.full(num_steps, jnp.nan, jnp.float32)
-    state = (0, start, optimizer.init(start), losses, jnp.float32(jnp.inf), 0)
-    _, parameters, _, losses, _, _ = while_loop(moving, advance, state)
+    with jax.debug_nans(False):  # of steps that are not taken, NaN is no mistake
+        losses = jnp.full(num_steps, jnp.nan, jnp.float32)
+        state = (0, start, optimizer.init(start), losses, jnp.float32(jnp.inf), 0)
+        _, parameters, _, losses, _, _ = while_loop(moving, advance, state)
     return Optimized(parameters, losses)

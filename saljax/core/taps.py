@@ -259,9 +259,9 @@ def alone(image):
     """The image as a batch of one.
 
     Raises:
-        ValueError: it is of integers.
+        ValueError: see `saljax.ops.images.check`.
     """
-    image_ops.check(image)
+    image_ops.check(image, one=True)
     return jnp.asarray(image)[None]
 
 

@@ -1,24 +1,57 @@
 """Blur and resize, for arrays with any number of spatial axes."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Num
+from jax.core import Tracer
+from jaxtyping import Array, Float
+
+FAR = 32.0
+"""Colors above it are bytes and no fractions that overshoot 1, nor normalized. Our choice."""
 
 
-def check(image: Num[Array, "..."]) -> None:
-    """Refuse bytes: black to white is 0 to 1.
+def check(image: Any, one: bool = False) -> None:
+    """Refuse what is no image, or images: black to white is 0 to 1.
+
+    The values of colors are looked at where there are any, not inside a compiled program.
+
+    Args:
+        image: (*spatial, C), or (N, *spatial, C).
+        one: it is one image and no batch.
 
     Raises:
-        ValueError: the image, or images, are integers.
+        ValueError: it is no array, or of integers, without channels, or has colors of 0 to 255; or
+            a batch of one picture where one image is asked for.
     """
+    if not hasattr(image, "shape") or not hasattr(image, "dtype"):
+        raise ValueError(
+            "an image must be an array (*spatial, channels), floating point in [0, 1]; got "
+            f"{type(image).__name__}. Of a picture, np.asarray(picture, np.float32) / 255 is one."
+        )
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise ValueError(
             f"images must be floating point in [0, 1]; got {image.dtype}. Divide bytes by 255."
         )
+    if image.ndim < 2:
+        raise ValueError(
+            f"an image is (*spatial, channels); got shape {image.shape}. A signal without channels "
+            "is signal[:, None]."
+        )
+    if one and image.ndim == 4 and image.shape[0] == 1 and image.shape[-1] in (1, 3):
+        raise ValueError(
+            f"the image is {image.shape}, which looks like a batch of one; a method explains one "
+            "image, images[0], and saljax.explain a batch."
+        )
+    here = not isinstance(image, Tracer) and getattr(image, "is_fully_addressable", True)
+    if image.shape[-1] == 3 and image.size and here:
+        highest = float(image.max())
+        if highest > FAR:
+            raise ValueError(
+                f"images must be in [0, 1]; got colors up to {highest:g}. Divide them by 255."
+            )
 
 
 def blur(

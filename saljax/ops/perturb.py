@@ -54,7 +54,7 @@ def baseline_image(
     Raises:
         ValueError: the image is of integers, or the baseline does not broadcast to it.
     """
-    image_ops.check(image)
+    image_ops.check(image, one=True)
     given = baseline(image) if callable(baseline) else baseline
     if isinstance(given, str):
         raise ValueError(f"`baseline` must be numbers or a function of the image; got {given!r}.")

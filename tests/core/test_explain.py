@@ -139,6 +139,14 @@ def test_sharded_images_inside_a_jit(method, spec, images, targets, score_fn):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
+def test_both_of_two_classes_may_be_asked(images):
+    two = jax.tree_util.Partial(linear_softmax, jnp.ones((432, 2)))
+    look = lambda f, image, targets: f(image[None])[0, targets] + image.mean()  # noqa: E731
+    assert saljax.explain(look, two, images, np.tile([0, 1], (8, 1))).shape == (8, 2)
+    with pytest.raises(ValueError, match="looks one-hot"):
+        saljax.explain(look, two, images, np.eye(2, dtype=int)[np.arange(8) % 2])
+
+
 def test_no_images_give_no_maps(score_fn):
     assert saljax.explain(GLAS, score_fn, np.zeros((0, 12, 12, 3)), []).shape == (0, 12, 12)
 
@@ -147,6 +155,9 @@ def test_no_images_give_no_maps(score_fn):
     ("arguments", "message"),
     [
         ({"targets": [0, 1]}, "`targets`.*8 of them"),
+        ({"targets": np.eye(5, dtype=int)[np.arange(8) % 5]}, "looks one-hot.*argmax"),
+        ({"targets": None}, "`targets` must be whole numbers; got None"),
+        ({"images": 255 * np.ones((8, 12, 12, 3))}, r"in \[0, 1\]; got colors up to 255"),
         ({"ids": np.arange(3)}, "`ids`.*8 of them"),
         ({"images": np.zeros((8, 12, 12, 3), np.uint8)}, "floating point.*uint8.*255"),
         ({"targets": np.ones(8)}, "`targets` must be whole numbers; got float64"),

@@ -75,3 +75,34 @@ def test_with_a_tolerance_each_image_stops_for_itself():
         np.testing.assert_array_equal(together.parameters[i], alone.parameters)
         np.testing.assert_array_equal(together.losses[i], alone.losses)
     assert float(run(goals[2], None).parameters[0]) == pytest.approx(100.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("tolerance", [None, 1e-3])
+def test_where_jax_computes_in_float64(tolerance):
+    def run():
+        goal = jnp.asarray([1.0, 2.0])  # of float64 there
+        return minimize(
+            lambda x, step: jnp.square(x.astype(goal.dtype) - goal).sum(),
+            jnp.zeros(2, jnp.float32),
+            optimizer=optax.adam(0.1),
+            num_steps=40,
+            tolerance=tolerance,
+        )
+
+    plain = run()
+    with jax.enable_x64(), jax.numpy_dtype_promotion("standard"):
+        found = run()
+    assert found.losses.dtype == found.parameters.dtype == jnp.float32
+    np.testing.assert_allclose(found.parameters, plain.parameters, rtol=1e-4)
+
+
+def test_steps_that_are_not_taken_are_no_nan_to_debug():
+    with jax.debug_nans(True):
+        found = minimize(
+            distance(jnp.ones(3)),
+            jnp.zeros(3),
+            optimizer=optax.adam(0.1),
+            num_steps=60,
+            tolerance=1e-2,
+        )
+    assert np.isnan(found.losses[-1]) and np.isfinite(found.parameters).all()

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 
 from saljax.core import convolutions, scores
 from saljax.core.ask import ask
+from saljax.core.taps import alone
 from saljax.core.types import Image, Images, Reduction, Saliency, ScoreFn, Target
-from saljax.ops import images as image_ops
 from saljax.ops import maps
 
 
@@ -34,7 +34,7 @@ def gradient(
 
     Source: Simonyan, Vedaldi, Zisserman, ICLR workshop 2014, section 3.
     """
-    return reduced(gradients(score_fn, image[None], target)[0], reduce)
+    return reduced(gradients(score_fn, alone(image), target)[0], reduce)
 
 
 def input_x_gradient(
@@ -60,12 +60,11 @@ def input_x_gradient(
 
     Source: Shrikumar, Greenside, Shcherbina, Kundaje, arXiv 1605.01713 (2016).
     """
-    return reduced(gradients(score_fn, image[None], target)[0] * image, reduce)
+    return reduced(gradients(score_fn, alone(image), target)[0] * image, reduce)
 
 
 def gradients(score_fn: ScoreFn, images: Images, target: Target) -> Images:
     """Gradient of the target's score of each image with respect to that image; fast in loops."""
-    image_ops.check(images)
 
     def of(images):
         values, back = jax.vjp(functools.partial(ask, score_fn), images)

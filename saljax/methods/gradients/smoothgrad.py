@@ -45,12 +45,14 @@ def smoothgrad(
     are averaged with their sign, as the paper writes; later code of its authors squares them.
     """
     checks.count(num_samples=num_samples, chunk_size=chunk_size)
-    images.check(image)
+    images.check(image, one=True)
     sigma = noise * (image.max() - image.min())
 
     def noisy_gradients(keys_of):
         away = jax.vmap(lambda k: jax.random.normal(k, image.shape, jnp.float32))(keys_of)
-        return gradients(score_fn, image[None] + sigma * away.astype(image.dtype), target)
+        return gradients(
+            score_fn, image[None] + sigma * away.astype(jnp.result_type(image)), target
+        )
 
     of_samples = jax.random.split(keys.own(key), num_samples)
     signed = chunks.sum_over(noisy_gradients, of_samples, chunk_size) / num_samples

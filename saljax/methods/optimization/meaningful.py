@@ -155,7 +155,7 @@ def meaningful_perturbation(
         return ask(score_fn, jax.vmap(perturb.blend, (None, 0, None))(image, keep, nothing))
 
     def score_shifted(mask, step):
-        at = [*offsets[step], 0]
+        at = [*offsets[step], jnp.int32(0)]
         seen, unseen = (jax.lax.dynamic_slice(x, at, image.shape) for x in (around, around_nothing))
         return ask(score_fn, perturb.blend(seen, enlarge(mask), unseen)[None])
 

@@ -45,7 +45,7 @@ def score_masked(
         (M,), or (M, T), float32; NaN for a class that does not exist.
     """
     checks.count(chunk_size=chunk_size)
-    images.check(image)
+    images.check(image, one=True)
 
     def masked(item):
         return perturb.blend(image, mask_of(item), unseen)
