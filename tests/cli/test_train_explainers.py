@@ -105,6 +105,15 @@ def test_arrays_in_memory_give_the_same_explainer(undisturbed, folder):
         np.testing.assert_array_equal(values, saved[name])
 
 
+def test_without_a_file_the_bundled_explainer_is_asked(folder, tmp_path):
+    words = ["explain", str(folder / "0.png"), "--method", "dre", "--target", "top-2"]
+    assert cli.main([*words, "--out", str(tmp_path)]) == 0
+    record = json.loads((tmp_path / "0.json").read_text())
+    assert record["hyperparameters"]["explainer"]["file"] == "birdlets_dre.safetensors"
+    maps = np.load(tmp_path / "0.npy")  # of two classes, from the same pass
+    assert maps.shape == (2, 96, 96) and not np.allclose(*maps)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
