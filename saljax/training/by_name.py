@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,7 @@ def train_dre(
     key: Key[Array, ""] | UInt[Array, "2"],
     held_out: Any = 0.1,
     layers: tuple[str, ...] | None = None,
-    out: Path | None = None,
+    out: str | os.PathLike | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     **options: Any,
 ) -> Any:
@@ -74,7 +75,7 @@ def train_masking_model(
     key: Key[Array, ""] | UInt[Array, "2"],
     held_out: Any = 0.1,
     layers: tuple[str, ...] | None = None,
-    out: Path | None = None,
+    out: str | os.PathLike | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     **options: Any,
 ) -> Any:
@@ -109,7 +110,7 @@ def train_variational(
     *,
     key: Key[Array, ""] | UInt[Array, "2"],
     held_out: Any = 0.1,
-    out: Path | None = None,
+    out: str | os.PathLike | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     **options: Any,
 ) -> Any:
@@ -166,12 +167,13 @@ class Prepared(NamedTuple):
 
     def train(
         self,
-        out: Path | None = None,
+        out: str | os.PathLike | None = None,
         report: Callable[[Epoch], None] = lambda epoch: None,
         advance: Callable[[Pace | None], None] = lambda pace: None,
     ) -> Any:
         """Train it, see `explainers.train`; in `out` lies afterwards `FILE` too."""
         explainer, stages, score_fn, shown, recipe, key, settings = self
+        out = None if out is None else Path(out)
         trained = explainers.train(
             explainer, stages, score_fn, shown, recipe, key,
             out=out, settings=settings, report=report, advance=advance,

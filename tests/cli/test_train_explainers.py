@@ -91,18 +91,21 @@ def test_after_a_kill_it_ends_with_the_same_bytes(undisturbed, folder, tmp_path)
         assert (tmp_path / name).read_bytes() == (undisturbed / name).read_bytes()
 
 
-def test_arrays_in_memory_give_the_same_explainer(undisturbed, folder):
+def test_arrays_in_memory_give_the_same_explainer(undisturbed, folder, tmp_path):
     paths = sorted(folder.glob("?.png"))
     images = np.stack([np.asarray(Image.open(path), np.float32) / 255 for path in paths])
     told = []
     trained = saljax.train_variational(
         saljax.models.load("birdlets"), images, key=jax.random.key(0), held_out=0.2, epochs=8,
         channels=(4, 2), reduction=8, batch_size=4, learning_rate=0.01, report=told.append,
+        out=str(tmp_path),
     )  # fmt: skip
     assert len(told) == 8
     saved = parameters(saljax.load_explainer(undisturbed / "explainer.safetensors"))
+    written = parameters(saljax.load_explainer(tmp_path / "explainer.safetensors"))
     for name, values in parameters(trained).items():
         np.testing.assert_array_equal(values, saved[name])
+        np.testing.assert_array_equal(values, written[name])
 
 
 def test_without_a_file_the_bundled_explainer_is_asked(folder, tmp_path):
