@@ -269,6 +269,13 @@ def test_keys_of_rbg_draw_for_one_image_alone(case, score_fn, images):
         close(found[place], alone(score_fn, images[place], keys[place]))
 
 
+@cases_with("key")
+def test_the_same_key_draws_the_same_where_jax_computes_in_float64(case, score_fn, images):
+    with jax.enable_x64(), jax.numpy_dtype_promotion("standard"):
+        found = jax.jit(case.eager)(score_fn, images[0], 1)
+    close(found, case.compiled(score_fn, images[0], 1))
+
+
 @cases_with("to_spatial")
 def test_channels_first_are_told_and_moved(case):
     rng = np.random.default_rng(3)
