@@ -5,6 +5,8 @@ import re
 
 import jax.numpy as jnp
 
+import saljax
+
 
 def blocks():
     readme = (pathlib.Path(__file__).parents[1] / "README.md").read_text()
@@ -13,13 +15,18 @@ def blocks():
     return [code for code in found if not any(name in code for name in needs_files)]
 
 
-def test_python_examples_run():
-    first, devices, captions = blocks()
+def test_python_examples_run(tmp_path, monkeypatch):
+    first, devices, learned, captions = blocks()
     names = {}
     exec(first, names)
     assert names["images"].shape == (4, 96, 96, 3)
     assert names["maps"].shape == (4, 96, 96)
     assert names["both"].shape == (1, 2, 96, 96)
+
+    monkeypatch.chdir(tmp_path)
+    exec(learned, names)
+    assert names["maps"].shape == (4, 96, 96)
+    assert callable(saljax.load_explainer("dre.safetensors"))
 
     for name in ("images", "targets"):  # one for each of the eight devices
         names[name] = jnp.repeat(jnp.asarray(names[name]), 2, axis=0)
