@@ -1,6 +1,7 @@
 """What all commands say to people, and how."""
 
 import contextlib
+import os
 import shlex
 import shutil
 import sys
@@ -23,9 +24,13 @@ def echo(text: str = "", err: bool = False, end: str = "\n") -> None:
     """
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    with cleared():
-        shown = (text + end).encode(encoding, "backslashreplace").decode(encoding)
-        click.echo(shown, nl=False, err=err)
+    shown = (text + end).encode(encoding, "backslashreplace").decode(encoding)
+    try:
+        with cleared():
+            click.echo(shown, nl=False, err=err)
+    except BrokenPipeError:  # whoever reads, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise click.exceptions.Exit(CLOSED) from None
 
 
 def say(text: str) -> None:
@@ -52,8 +57,6 @@ def mistakes() -> Iterator[None]:
 
     try:
         yield
-    except BrokenPipeError:
-        raise
     except (ValueError, OSError) as error:
         raise click.ClickException(described(error)) from None
     except JaxRuntimeError as error:

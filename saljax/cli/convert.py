@@ -10,8 +10,8 @@ from saljax.cli.console import echo, mistakes, say
 
 
 @click.command()
-@click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("source", type=options.File())
+@click.argument("target", type=options.File())
 @options.model()
 def convert(source: Path, target: Path, model: str) -> None:
     """Check weights and store them as safetensors.

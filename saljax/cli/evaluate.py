@@ -15,13 +15,13 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
     "--data",
     metavar="FOLDER",
     required=True,
-    type=click.Path(path_type=Path),
+    type=options.File(),
     help="Photographs, directly inside it.",
 )
 @click.option(
     "--boxes",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=options.File(),
     help="Boxes of their objects, .json, .jsonl, .csv or .tsv; without it, metrics that need none.",
 )
 @click.option(

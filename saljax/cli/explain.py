@@ -16,7 +16,7 @@ MOST_ROWS = 20
 
 
 @click.command(cls=options.OfMethod)
-@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, required=True, type=options.File())
 @click.option("--method", default="glas", show_default=True, help="See `saljax methods`.")
 @options.model("birdlets")
 @options.weights

@@ -9,7 +9,7 @@ import click
 
 import saljax
 from saljax.cli import convert, demo, evaluate, explain, lists, options, train
-from saljax.cli.console import CLOSED, INTERRUPTED, MISTAKE, echo, say
+from saljax.cli.console import INTERRUPTED, MISTAKE, echo, say
 
 
 @click.group(
@@ -45,10 +45,6 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         say(error.format_message())
         return MISTAKE
-    except BrokenPipeError:  # whoever read what is printed, such as `head`, has read enough
-        if arguments is None:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return CLOSED
     except click.Abort:
         say("interrupted; what was written is whole and stays")
         if arguments is None:

@@ -1,5 +1,6 @@
 """Options that commands share, and those that are not written down but read from a method."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -38,7 +39,8 @@ class OfMethod(WithRead):
         from saljax.runs.hyperparameters import named
 
         try:
-            name = named(_peek(args, "--method") or "glas", METHODS, "method")
+            asked = _peek(args, "--method")
+            name = named("glas" if asked is None else asked, METHODS, "method")
         except ValueError as error:
             raise click.UsageError(str(error)) from None
         self.read(ctx, f"Options of {name}", [METHODS[name].function])
@@ -92,6 +94,19 @@ class Range(click.ParamType):
         return low, high
 
 
+class File(click.Path):
+    """A path; "" is none, though Python takes it for the folder one is in."""
+
+    def __init__(self):
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """`"a.png"` -> Path("a.png")."""
+        if value == "":
+            self.fail("'' is no path.")
+        return super().convert(value, param, ctx)
+
+
 class InOrder(click.Group):
     """Commands are listed in the order of this file."""
 
@@ -114,7 +129,7 @@ def model(default: str | None = None) -> Callable:
 weights = click.option(
     "--weights",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=File(),
     help="Weights of the model: a file, or the name of published ones, fetched once.",
 )
 seed = click.option(
@@ -147,7 +162,7 @@ def out(default: str) -> Callable:
         default=default,
         show_default=True,
         metavar="DIR",
-        type=click.Path(path_type=Path),
+        type=File(),
         help="Where to write.",
     )
 
@@ -155,10 +170,10 @@ def out(default: str) -> Callable:
 def _peek(args: Sequence[str], option: str) -> str | None:
     """The value of an option before the command line is parsed; the last one counts."""
     found = None
-    for arg, following in zip(args, [*args[1:], ""], strict=False):
+    for arg, following in itertools.pairwise([*args, None]):
         if arg == option:
             found = following
-        elif arg.startswith(f"{option}="):
+        elif arg and arg.startswith(f"{option}="):
             found = arg.partition("=")[2]
     return found
 
