@@ -40,13 +40,13 @@ def say(text: str) -> None:
 
 def command(*words: object) -> str:
     """A command of saljax for the shell, as this one was called, to be copied from the terminal."""
-    called = Path(sys.argv[0])
+    called, found = Path(sys.argv[0]), shutil.which("saljax")
     if called.name == "__main__.py":
         program = [Path(sys.executable).name, "-m", "saljax"]
+    elif called.stem == "saljax" and (not found or Path(found).parent != called.parent):
+        program = [str(called)]  # the shell would not find it by its name
     else:
-        found = shutil.which("saljax")
-        on_path = called.stem != "saljax" or (found and Path(found).samefile(called))
-        program = ["saljax" if on_path else str(called)]
+        program = ["saljax"]
     return shlex.join([*program, *map(str, words)])
 
 

@@ -21,7 +21,8 @@ def test_demo(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(models, "load", lambda name: score_fn)
     monkeypatch.setattr(saljax, "glas", partial(saljax.glas, grid=2))
     monkeypatch.setattr(saljax, "rglas", partial(saljax.rglas, grid=2))
-    monkeypatch.setattr(demo, "ROUNDS", (1, 2))
+    monkeypatch.setattr(demo, "ROUNDS", (2,))
+    monkeypatch.setattr(demo, "SHOWN", 96)
     out = tmp_path / "demo"
     assert cli.main(["demo", "--out", str(out)]) == 0
     said = capsys.readouterr()
