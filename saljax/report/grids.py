@@ -16,18 +16,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from saljax.report.overlays import middle_slices, scale_of
-from saljax.report.panels import INK, MEANING, PALE, PERCENTILE, Panel, draw, legend
+from saljax.report.overlays import middle_slices
+from saljax.report.panels import INK, MEANING, PALE, Panel, draw, legend, scale_shown
 
 PANEL = 2.6
 """Side of a panel in inches."""
 DPI = 144
 MADE_BY = f"saljax {version('saljax')}"
 """Written into each picture, so that none is taken for one to be explained."""
-MADE_BY = f"saljax {version('saljax')}"
-"""Written into each picture, so that none is taken for one to be explained."""
-FONT = {"font.family": "DejaVu Sans"}
-"""It comes with matplotlib."""
 
 
 @contextlib.contextmanager
@@ -67,9 +63,7 @@ def explanation(image: np.ndarray, saliency: np.ndarray, title: str, detail: str
     """
     panels = (
         Panel(image, None, "picture"),
-        Panel(
-            image, saliency, f"map: {MEANING[scale_of(saliency, PERCENTILE).signed]}", over=False
-        ),
+        Panel(image, saliency, f"map: {MEANING[scale_shown(saliency).signed]}", over=False),
         Panel(image, saliency, "overlay"),
     )
     return Row(title, detail, panels)
@@ -160,7 +154,6 @@ def grid(rows: Sequence[Row]) -> Figure:
     pitch = header + tall + footer + 2 * gap
     height = 2 * margin + len(rows) * pitch - 2 * gap
     figure = Figure(figsize=(width, height), facecolor="white")
-
     renderer = FigureCanvasAgg(figure).get_renderer()
 
     def write(x: float, y: float, text: str, room: float, **style) -> float:

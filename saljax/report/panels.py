@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from saljax.report.overlays import middle_slices, overlay, scale_of
+from saljax.report.overlays import Scale, middle_slices, overlay, scale_of
 
 SMOOTH = "hanning"
 PERCENTILE = 99.5
@@ -54,7 +54,7 @@ def draw(axes: Axes, panel: Panel) -> None:
     elif panel.over:
         axes.imshow(overlay(image, saliency, PERCENTILE), interpolation=SMOOTH)
     else:
-        scale = scale_of(saliency, PERCENTILE)
+        scale = scale_shown(saliency)
         norm = Normalize(-1 if scale.signed else 0, 1)
         axes.imshow(scale(saliency), cmap=scale.colors, norm=norm, interpolation=SMOOTH)
     for color, width in (("black", 2.4), ("white", 1.2)):
@@ -76,7 +76,7 @@ def _draw_signal(axes: Axes, panel: Panel) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
     line = INK
     if panel.saliency is not None:
-        scale = scale_of(panel.saliency)
+        scale = scale_shown(panel.saliency)
         line = INK if scale.signed else "white"
         brightest = 1.5 if panel.over else 1.0  # the line stays visible over orange, or over red
         norm = Normalize(-brightest if scale.signed else 0, brightest)
@@ -94,7 +94,7 @@ def legend(axes: Axes, saliency: np.ndarray, tall: float) -> None:
         saliency: its map.
         tall: height of the panel in inches.
     """
-    scale = scale_of(_flat(saliency), PERCENTILE if saliency.ndim > 1 else 100.0)
+    scale = scale_shown(saliency)
     style = {"fontsize": 6, "color": PALE, "va": "center", "parse_math": False}
     strip = axes.inset_axes((0.0, -0.1 / tall, 0.2, 0.045 / tall))
     strip.set_axis_off()
@@ -109,6 +109,8 @@ def legend(axes: Axes, saliency: np.ndarray, tall: float) -> None:
     strip.text(1.08, 0.5, ends, transform=strip.transAxes, **style)
 
 
-def _flat(saliency: np.ndarray) -> np.ndarray:
-    """What is shown of a map."""
-    return middle_slices(saliency) if saliency.ndim == 3 else saliency
+def scale_shown(saliency: np.ndarray) -> Scale:
+    """How a map is colored: by what is seen of it, of a signal without hiding its extremes."""
+    if saliency.ndim == 1:
+        return scale_of(saliency)
+    return scale_of(middle_slices(saliency) if saliency.ndim == 3 else saliency, PERCENTILE)
