@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saljax import metrics
+from saljax.core.compiled import call
 from saljax.evaluation.rows import Settings, keywords
 from saljax.metrics.faithfulness import baselines
 from saljax.metrics.localization.overlap import Rule
@@ -139,14 +140,17 @@ def to_json(value: Any) -> Any:
 
 
 def _program(function: Callable, needs: str) -> Callable:
-    def measure(score_fn, images, targets, saliencies, boxes):
-        if needs == "boxes":
-            return jax.vmap(function)(saliencies, boxes)
-        if needs == "map":
-            return jax.vmap(function)(saliencies)
-        return jax.vmap(lambda i, t, s: function(score_fn, i, t, s))(images, targets, saliencies)
+    return lambda score_fn, *batch: call(
+        functools.partial(_measure, function, needs, score_fn), *batch
+    )
 
-    return jax.jit(measure)
+
+def _measure(function, needs, score_fn, images, targets, saliencies, boxes):
+    if needs == "boxes":
+        return jax.vmap(function)(saliencies, boxes)
+    if needs == "map":
+        return jax.vmap(function)(saliencies)
+    return jax.vmap(lambda i, t, s: function(score_fn, i, t, s))(images, targets, saliencies)
 
 
 def _array(values: Sequence[Any], part: str | None = None) -> np.ndarray:

@@ -47,7 +47,8 @@ def check(image: Any, one: bool = False) -> None:
         )
     here = not isinstance(image, Tracer) and getattr(image, "is_fully_addressable", True)
     if image.shape[-1] == 3 and image.size and here:
-        highest = float(image.max())
+        with jax.ensure_compile_time_eval():  # of an image that a traced function closes over
+            highest = float(image.max())
         if highest > FAR:
             raise ValueError(
                 f"images must be in [0, 1]; got colors up to {highest:g}. Divide them by 255."

@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -34,3 +35,17 @@ def test_resize_acts_on_leading_axes_and_averages_when_shrinking():
     np.testing.assert_allclose(
         images.resize(ramp, (8,))[1:-1], np.arange(8)[1:-1] * 2 + 0.5, atol=1e-5
     )
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_colors_are_looked_at_where_they_are_known():
+    colors = 255 * jnp.ones((2, 2, 3))
+    for look in (
+        lambda: images.check(colors),
+        lambda: jax.make_jaxpr(lambda: images.check(colors))(),
+    ):
+        with pytest.raises(ValueError, match="colors up to 255. Divide them by 255"):
+            look()
+    images.check(colors[..., :1])  # what is no color has its own unit
+    images.check(colors * jnp.nan)
+    jax.jit(images.check)(colors)
