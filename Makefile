@@ -10,7 +10,7 @@ demo: $(VENV)/installed-cli
 	$(VENV)/bin/saljax demo --out demo
 
 test: $(VENV)/installed-dev
-	$(VENV)/bin/pytest -n 2 $(ARGS)
+	$(VENV)/bin/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
