@@ -23,7 +23,7 @@ def check(image: Any, one: bool = False) -> None:
         one: it is one image and no batch.
 
     Raises:
-        ValueError: it is no array, or of integers, without channels, or has colors of 0 to 255; or
+        ValueError: it is no array, or of integers, a number, or has colors of 0 to 255; or
             a batch of one picture where one image is asked for.
     """
     if not hasattr(image, "shape") or not hasattr(image, "dtype"):
@@ -35,11 +35,8 @@ def check(image: Any, one: bool = False) -> None:
         raise ValueError(
             f"images must be floating point in [0, 1]; got {image.dtype}. Divide bytes by 255."
         )
-    if image.ndim < 2:
-        raise ValueError(
-            f"an image is (*spatial, channels); got shape {image.shape}. A signal without channels "
-            "is signal[:, None]."
-        )
+    if not image.ndim:  # one axis is a vector of features, with no place to show
+        raise ValueError("an image is (*spatial, channels); got a number.")
     if one and image.ndim == 4 and image.shape[0] == 1 and image.shape[-1] in (1, 3):
         raise ValueError(
             f"the image is {image.shape}, which looks like a batch of one; a method explains one "
