@@ -74,7 +74,8 @@ def explain(
             or targets are one-hot; images are integers, or colors of 0 to 255; `key` is no key, or
             the method has one already. A class that does not exist gives a map of NaN.
     """
-    images = jnp.asarray(images)
+    # Of numpy's a copy: the program runs on when this call has returned and they may change.
+    images = jnp.array(images, copy=not isinstance(images, jax.Array))
     image_ops.check(images)
     number = images.shape[0]
     targets = _whole("targets", targets, number)

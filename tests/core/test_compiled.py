@@ -165,6 +165,13 @@ def test_what_a_method_and_a_baseline_close_over(kind):
         np.testing.assert_allclose(after, one_by_one(way, model), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("wrap", [lambda w: lambda x: x @ w, lambda w: Partial(jnp.matmul, b=w)])
+def test_arrays_of_numpy_may_change_while_the_program_runs(wrap):
+    weights = np.ones((4, 3), "f")
+    (array,), _ = compiled.closed(wrap(weights), jnp.ones((2, 4)))
+    assert not np.shares_memory(array, weights)
+
+
 def test_closed_over_arrays_are_no_constants_of_the_program(monkeypatch):
     weights = jnp.zeros((24, 5000))
     texts = []
