@@ -9,6 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Float
 
+from saljax.ops import sizes
+
 FAR = 32.0
 """Colors above it are bytes and no fractions that overshoot 1, nor normalized. Our choice."""
 
@@ -52,8 +54,16 @@ def check(image: Any, one: bool = False) -> None:
             )
 
 
+def space(image: Any) -> tuple[int, ...]:
+    """Spatial shape of one image; ValueError as of `check`."""
+    check(image, one=True)
+    return image.shape[:-1]
+
+
 def blur(
-    image: Float[Array, "*spatial channels"], sigma: float, radius: int | None = None
+    image: Float[Array, "*spatial channels"],
+    sigma: float | Sequence[float],
+    radius: int | None = None,
 ) -> Float[Array, "*spatial channels"]:
     """Gaussian blur with the edge pixels repeated outside.
 
@@ -61,22 +71,24 @@ def blur(
 
     Args:
         image: (*spatial, C).
-        sigma: standard deviation in pixels, >= 0; 0 returns the image.
+        sigma: standard deviation in pixels, or one an axis, >= 0; 0 returns the image.
         radius: where the kernel is cut, in pixels; 4 sigma if not given.
 
     Returns:
         (*spatial, C).
 
     Raises:
-        ValueError: `sigma` is negative, or the image is of integers.
+        ValueError: `sigma` is negative or not one number an axis, or the image is of integers.
     """
     check(image)
-    if sigma < 0:
-        raise ValueError(f"`sigma` must be at least 0; got {sigma}.")
-    if sigma == 0:
-        return image
-    reach = int(4 * sigma + 0.5) if radius is None else radius
-    return window_blur(image, np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2)))
+    for axis, width in enumerate(sizes.per_axis(sigma, image.ndim - 1, "sigma")):
+        if width < 0:
+            raise ValueError(f"`sigma` must be at least 0; got {sigma}.")
+        if width > 0:
+            reach = int(4 * width + 0.5) if radius is None else radius
+            away = np.arange(-reach, reach + 1)
+            image = _blur_along(image, axis, np.exp(-(away**2) / (2 * width**2)))
+    return image
 
 
 def window_blur(
@@ -93,15 +105,20 @@ def window_blur(
     Returns:
         (*spatial, C).
     """
+    for axis in range(image.ndim - 1):
+        image = _blur_along(image, axis, weights)
+    return image
+
+
+def _blur_along(image, axis, weights):
+    n = image.shape[axis]
     offsets = jnp.arange(len(weights))[None] - len(weights) // 2
     normalized = jnp.asarray(weights / weights.sum(), jnp.result_type(image))[None]
-    for axis, n in enumerate(image.shape[:-1]):
-        rows = jnp.arange(n)[:, None]
-        matrix = jnp.zeros((n, n), jnp.result_type(image))
-        matrix = matrix.at[rows, jnp.clip(rows + offsets, 0, n - 1)].add(normalized)
-        blurred = jnp.tensordot(matrix, image, (1, axis), precision="highest")
-        image = jnp.moveaxis(blurred, 0, axis)
-    return image
+    rows = jnp.arange(n)[:, None]
+    matrix = jnp.zeros((n, n), jnp.result_type(image))
+    matrix = matrix.at[rows, jnp.clip(rows + offsets, 0, n - 1)].add(normalized)
+    blurred = jnp.tensordot(matrix, image, (1, axis), precision="highest")
+    return jnp.moveaxis(blurred, 0, axis)
 
 
 def resize(

@@ -13,18 +13,75 @@ from jaxtyping import Array, Float, Int, Key, Num, UInt
 from saljax.ops import images
 
 
-def corners(shape: Sequence[int], stride: Sequence[int]) -> Int[Array, "places rank"]:
-    """First pixels of windows that slide over an image: 0, stride, 2 stride ... on every axis.
+def centers(shape: Sequence[int], stride: Sequence[int]) -> Float[Array, "places rank"]:
+    """Places `stride` apart all over an image, alike from both ends: ceil(n / stride) on an axis.
 
     Args:
         shape: spatial shape, of any rank.
-        stride: pixels from one window to the next, one number an axis.
+        stride: pixels from one place to the next, one number an axis.
+
+    Returns:
+        (P, rank) in array indices, the last axis fastest; half of them may lie between pixels.
+    """
+    return jnp.asarray(_places(_alike, shape, stride), jnp.float32)
+
+
+def corners(
+    shape: Sequence[int], size: Sequence[int], stride: Sequence[int]
+) -> Int[Array, "places rank"]:
+    """First pixels of windows about `centers`, so that what reaches over the border does so alike.
+
+    Where the corners would lie between pixels, they move half a pixel towards the middle, which two
+    windows share. Where a window would have to lie in the middle and cannot, since not both of n
+    and `size` are even or odd, there is one more of them.
+
+    Args:
+        shape: spatial shape, of any rank.
+        size: of a window in pixels, one number an axis.
+        stride: pixels from one window to the next, at most `size`, one number an axis.
+
+    Returns:
+        (P, rank), the last axis fastest; corners may lie outside, and every pixel in a window.
+    """
+
+    def along(n, side, step):
+        extra = -(-n // step) % 2 & (n - side) % 2
+        exact = [center - (side - 1) / 2 for center in _alike(n, step, extra)]
+        ends = enumerate(exact)
+        return [math.ceil(x) if 2 * i < len(exact) else math.floor(x) for i, x in ends]
+
+    return jnp.asarray(_places(along, shape, size, stride), jnp.int32)
+
+
+def corners_inside(
+    shape: Sequence[int], size: Sequence[int], stride: Sequence[int]
+) -> Int[Array, "places rank"]:
+    """First pixels of windows at 0, stride, 2 stride ... until one reaches the end of the axis.
+
+    All lie inside but for the last where `stride` does not divide n - size.
+
+    Args:
+        shape: see `corners`.
+        size: see `corners`.
+        stride: see `corners`.
 
     Returns:
         (P, rank), the last axis fastest.
     """
-    axes = [range(0, n, step) for n, step in zip(shape, stride, strict=True)]
-    return jnp.asarray(list(itertools.product(*axes)), jnp.int32)
+
+    def along(n, side, step):
+        return range(0, n - side + step, step)
+
+    return jnp.asarray(_places(along, shape, size, stride), jnp.int32)
+
+
+def _alike(n, step, extra=0):
+    number = -(-n // step) + extra
+    return [(n - 1 + step * (2 * i + 1 - number)) / 2 for i in range(number)]
+
+
+def _places(along, *axes):
+    return list(itertools.product(*map(along, *axes)))
 
 
 def window(
@@ -54,16 +111,18 @@ def disc(
     shape: Sequence[int],
     center: Sequence[float] | Num[Array, " rank"],
     radius: float | Float[Array, ""],
-    softness: float = 0.0,
+    softness: float | Sequence[float] = 0.0,
+    unit: Sequence[float] | None = None,
 ) -> Float[Array, "*spatial"]:
     """A disc (an interval, a ball): 1 nearer to the center than `radius`, 0 elsewhere.
 
     Args:
         shape: spatial shape, of any rank.
         center: one coordinate an axis, in array indices; may lie between or outside pixels.
-        radius: in pixels; 0 or less is the empty disc.
-        softness: standard deviation in pixels of the Gaussian blur that softens the edge; 0 leaves
-            it hard.
+        radius: in units; 0 or less is the empty disc.
+        softness: standard deviation in pixels of the Gaussian blur that softens the edge, or one an
+            axis; 0 leaves it hard.
+        unit: pixels in a unit along each axis, of an ellipse; None: one pixel is one unit.
 
     Returns:
         (*shape) float32 in [0, 1]; the part outside the image is cut off before the blur.
@@ -71,8 +130,12 @@ def disc(
     Raises:
         ValueError: `softness` is negative.
     """
-    center = jnp.asarray(center, jnp.float32).reshape(-1, *(1,) * len(shape))
-    squared = jnp.square(jnp.indices(shape).astype(jnp.float32) - center).sum(axis=0)
+    center, unit_ = (
+        jnp.asarray(x, jnp.float32).reshape(-1, *(1,) * len(shape))
+        for x in (center, (1.0,) * len(shape) if unit is None else unit)
+    )
+    away = (jnp.indices(shape).astype(jnp.float32) - center) / unit_
+    squared = jnp.square(away).sum(axis=0)
     radius = jnp.maximum(jnp.asarray(radius, jnp.float32), 0.0)
     hard = (squared < jnp.square(radius)).astype(jnp.float32)
     return images.blur(hard[..., None], softness)[..., 0]

@@ -1,6 +1,6 @@
 """Taking pixels away: the perturbation and the images of no evidence that replace them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key, Num
 
 from saljax.ops import images as image_ops
+from saljax.ops import sizes
 
 Image = Float[Array, "*spatial channels"]
 
@@ -42,8 +43,9 @@ def perturb(
 
 def blend(image: Image, mask: Float[Array, "*spatial"], baseline_image: Image) -> Image:
     """`perturb` with the baseline already an image, so that many masks share it."""
-    keep = mask[..., None]
-    return (image * keep + baseline_image * (1 - keep)).astype(jnp.result_type(image))
+    wide = _single_or_double(jnp.result_type(image))  # a mask is finer than half precision
+    image_, keep, nothing = (x.astype(wide) for x in (image, mask[..., None], baseline_image))
+    return (image_ * keep + nothing * (1 - keep)).astype(jnp.result_type(image))
 
 
 def baseline_image(
@@ -80,8 +82,11 @@ def mean_color(image: Image) -> Image:
     return jnp.broadcast_to(image.mean(tuple(range(image.ndim - 1)), keepdims=True), image.shape)
 
 
-def blurred(sigma: float) -> Callable[[Image], Image]:
-    """The image blurred with standard deviation `sigma` pixels: colors stay, details go."""
+def blurred(sigma: float | Sequence[float]) -> Callable[[Image], Image]:
+    """The image blurred with standard deviation `sigma` pixels: colors stay, details go.
+
+    One number, or one an axis of the image.
+    """
     return Partial(image_ops.blur, sigma=sigma)
 
 
@@ -99,7 +104,7 @@ def random_color(image: Image, key: Key[Array, ""]) -> Image:
 
 
 def blur_pyramid(
-    image: Image, num_levels: int, max_blur: float, color: Image
+    image: Image, num_levels: int, max_blur: float | Sequence[float], color: Image
 ) -> Float[Array, "levels *spatial channels"]:
     """The image at several strengths of blur, the strongest first and the image itself last.
 
@@ -108,23 +113,25 @@ def blur_pyramid(
     Args:
         image: (*spatial, C).
         num_levels: at least 2.
-        max_blur: standard deviation of level 0, in pixels.
+        max_blur: standard deviation of level 0, in pixels, or one an axis.
         color: what lies around the image, as an image; a wide blur draws it in from the borders.
 
     Returns:
         (num_levels, *spatial, C).
     """
     spatial = image.shape[:-1]
+    widths = sizes.per_axis(max_blur, len(spatial), "max_blur")
 
-    def level(sigma):
-        if sigma == 0:
+    def level(share):
+        if share == 0:
             return image
         # `blur` repeats the edge, which is then the color.
         framed = jnp.pad(image - color, [*[(1, 1)] * len(spatial), (0, 0)])
-        return image_ops.blur(framed, sigma)[(slice(1, -1),) * len(spatial)] + color
+        sigmas = [width * share for width in widths]
+        return image_ops.blur(framed, sigmas)[(slice(1, -1),) * len(spatial)] + color
 
-    sigmas = [max_blur * (1 - number / (num_levels - 1)) for number in range(num_levels)]
-    return jnp.stack([level(sigma) for sigma in sigmas])
+    shares = [1 - number / (num_levels - 1) for number in range(num_levels)]
+    return jnp.stack([level(share) for share in shares])
 
 
 def between(
@@ -141,11 +148,17 @@ def between(
     Returns:
         (*spatial, C).
     """
-    position = mask * (len(levels) - 1)
+    wide = _single_or_double(levels.dtype)
+    position = mask.astype(wide) * (len(levels) - 1)
     lower = jnp.clip(jnp.floor(jax.lax.stop_gradient(position)), 0, len(levels) - 2)
     share = (position - lower)[..., None]
 
     def at(number):
-        return jnp.take_along_axis(levels, number.astype(jnp.int32)[None, ..., None], 0)[0]
+        index = number.astype(jnp.int32)[None, ..., None]
+        return jnp.take_along_axis(levels, index, 0)[0].astype(wide)
 
     return (at(lower) * (1 - share) + at(lower + 1) * share).astype(levels.dtype)
+
+
+def _single_or_double(dtype):
+    return dtype if dtype.itemsize >= 4 else jnp.float32

@@ -299,3 +299,19 @@ def test_the_rate_of_clipped_masks_is_half_of_the_others():
     clipped = run(parameters="clip", baseline=0.0).masks[0, 0, 0]
     free = run(parameters="sigmoid", baseline=0.0).masks[0, 0, 0]
     np.testing.assert_allclose([clipped, free], [0.55, 1 / (1 + np.exp(-0.1))], rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["dynamic_masks", "hierarchical_dynamic_masks"])
+def test_images_in_half_precision_have_masks_in_single(picture, method):
+    """Adam's epsilon, 1e-8, is 0 in half precision."""
+    image, weights = picture
+
+    def score(weights, images):
+        return saturating(weights, images.astype(jnp.float32))
+
+    score_fn = Partial(score, jnp.asarray(weights, jnp.float32))
+    run = functools.partial(
+        compiled, getattr(saljax, method), score_fn, sizes=(2,), auxiliary=((3,),), num_steps=20
+    )
+    half = jnp.asarray(image, jnp.float16)
+    np.testing.assert_allclose(run(half), run(half.astype(jnp.float32)), atol=5e-3)

@@ -33,17 +33,26 @@ def scene():
 
 
 def taps():
-    """For each pixel of the full mask, the nodes it sees and their weights."""
+    """For each pixel of the full mask, by its place in the image, the nodes it sees and weights."""
     reach = math.ceil(SIGMA / STEP)
     nodes = [range(math.ceil(n / STEP)) for n in SPATIAL]
-    pixels = [range(-STEP * reach, STEP * (len(n) - 1 + reach) + 1) for n in nodes]
+    first = [(n - 1 - STEP * (len(of) - 1)) / 2 for n, of in zip(SPATIAL, nodes, strict=True)]
+    pixels = [
+        range(math.ceil(o - STEP * reach), math.floor(o + STEP * (len(of) - 1 + reach)) + 1)
+        for o, of in zip(first, nodes, strict=True)
+    ]
+    near = range(-reach - 3, max(map(len, nodes)) + reach + 3)
     seen = {}
     for x in itertools.product(*pixels):
-        shifts = itertools.product(range(-reach - 1, reach + 2), repeat=2)
-        around = [tuple(p // STEP + s for p, s in zip(x, shift, strict=True)) for shift in shifts]
-        distances = [math.dist(x, [STEP * i for i in node]) / SIGMA for node in around]
-        kernel = [math.exp(-2 * max(0, d - 0.5) ** 2) for d in distances]
-        seen[x] = list(zip(around, kernel, strict=True))
+        away = [[p - o - STEP * i for i in near] for p, o in zip(x, first, strict=True)]
+        around = [
+            [i for i, d in zip(near, along, strict=True) if abs(d) < STEP * (reach + 1.5)]
+            for along in away
+        ]
+        seen[x] = []
+        for node in itertools.product(*around):
+            d = math.dist(x, [o + STEP * i for o, i in zip(first, node, strict=True)]) / SIGMA
+            seen[x].append((node, math.exp(-2 * max(0, d - 0.5) ** 2)))
     return seen
 
 
@@ -87,10 +96,13 @@ def extremal_by_hand(
         zeros = math.floor(len(order) * (1 - area))
         weight = area_weight * area_growth**number
         loss = 0.0
+        across = mask[order[zeros]]  # cells as high as this one share what is 1 among them
+        equal = [i for i, x in enumerate(order) if abs(mask[x] - across) < 1e-5]
+        share = sum(i >= zeros for i in equal) / len(equal)
         for place, x in enumerate(order):
-            missed = mask[x] - (place >= zeros)
-            loss += weight * missed**2 / len(order)
-            by_mask[x] += weight * 2 * missed / len(order)
+            loss += weight * (mask[x] - (place >= zeros)) ** 2 / len(order)
+            wanted = share if place in equal else place >= zeros
+            by_mask[x] += weight * 2 * (mask[x] - wanted) / len(order)
         mirrored = flip and number % 2 == 0
         seen_weights = weights[:, ::-1] if mirrored else weights
         for sign in {"preserve": (1,), "delete": (-1,), "dual": (1, -1)}[game]:
@@ -138,7 +150,6 @@ def found(scene, areas, settings, target=1):
     ids=["preserve", "delete", "dual"],
 )
 def test_equals_the_papers_equations(scene, settings):
-    # No two of the first mask's cells are equal across the step of these areas.
     areas, steps = (0.4, 0.75), {"num_steps": 7, "learning_rate": 0.02}
     result = found(scene, areas, settings | steps)
     weights, image = scene
@@ -220,6 +231,51 @@ def test_damped_momentum_is_pytorchs():
         assert float(ours) == pytest.approx(theirs.item(), rel=1e-6)
 
 
+def test_from_its_optimum_small_steps_stay_there(scene):
+    """From nodes, one grid an area; and from one mask, which is resized to the grid, for all."""
+    areas, still = (0.4, 0.75), {"num_steps": 3, "learning_rate": 1e-6}
+    ended = found(scene, areas, {"num_steps": 60, "learning_rate": 0.02})
+    stays = found(scene, areas, {**still, "initial": ended.nodes})
+    np.testing.assert_allclose(stays.masks, ended.masks, atol=1e-4)
+    assert float(stays.losses[0]) < float(ended.losses[0]) - 1
+    of_pixels = found(scene, areas, {**still, "initial": ended.masks[0]})
+    nodes = images.resize(ended.masks[0], ended.nodes.shape[1:])
+    np.testing.assert_allclose(of_pixels.nodes, jnp.stack([nodes, nodes]), atol=1e-4)
+
+
+def test_pictures_are_mirrored_and_signals_and_volumes_are_not():
+    def mirrors(shape, **flip):
+        score_fn = Partial(lambda images: images.reshape(len(images), -1)[:, :2])
+        run = functools.partial(saljax.extremal_perturbation, num_steps=1, **flip)
+        return "rev[" in str(jax.make_jaxpr(run)(score_fn, jnp.ones(shape), 0))
+
+    assert mirrors((6, 5, 1)) and not mirrors((6, 5, 1), flip=False)
+    assert not mirrors((6, 1)) and not mirrors((3, 4, 5, 1)) and mirrors((6, 1), flip=True)
+
+
+def shapes(weights, images):
+    """Logits: how well each of two shapes is seen where it is seen best."""
+    seen = jax.lax.conv_general_dilated(
+        images, weights, (1, 1), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC")
+    )
+    return 8 * jax.nn.relu(seen).max((1, 2))
+
+
+def test_of_two_shapes_in_28_by_28_pixels_the_right_one_is_found():
+    """A plus, class 0, and the outline of a square, class 1, with all defaults but 300 steps."""
+    plus, square = np.zeros((7, 7)), np.ones((7, 7))
+    plus[3], plus[:, 3], square[1:-1, 1:-1] = 1, 1, 0
+    image = np.zeros((28, 28, 1), np.float32)
+    image[4:11, 4:11, 0], image[16:23, 17:24, 0] = plus, square
+    kernels = np.stack([plus - plus.mean(), square - square.mean()], axis=-1)[:, :, None]
+    kernels = jnp.asarray(2 * kernels / np.abs(kernels).sum((0, 1)), jnp.float32)
+    run = jax.jit(functools.partial(saljax.extremal_perturbation, num_steps=300))
+    for target, (own, other) in enumerate([(4, 16), (16, 4)]):
+        saliency = run(Partial(shapes, kernels), jnp.asarray(image), target)
+        on_own, on_other = (saliency[at : at + 7, at : at + 7].mean() for at in (own, other))
+        assert float(on_own) > 3 * float(on_other)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -234,6 +290,9 @@ def test_damped_momentum_is_pytorchs():
         ({"step": 0}, "`step` must be greater than 0"),
         ({"sigma": 0.0}, "sigma"),
         ({"max_blur": -1.0}, "max_blur"),
+        ({"sigma": (1.0, 2.0, 3.0)}, "`sigma` must be one number, or one for each of the 2 axes"),
+        ({"nodes": "left"}, "`nodes` must be one of centered, corner"),
+        ({"initial": np.ones((3, 4))}, r"`initial` .* \(6, 5\), alone or 1 of them.* \(3, 4\)"),
         ({"num_steps": 0}, "num_steps"),
         ({"smoothing": -0.1}, "`smoothing` must be at least 0"),
         ({"target": jnp.asarray([0, 1])}, "`target` must be one class index"),

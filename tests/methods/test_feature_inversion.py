@@ -9,7 +9,7 @@ import pytest
 from jax.tree_util import Partial
 
 import saljax
-from saljax.methods.optimization.feature_inversion import channel_mask, layers
+from saljax.methods.optimization.feature_inversion import channel_mask, defaults_for, layers
 from saljax.ops import images, maps
 
 SHAPE, CHANNELS, CLASSES = (6, 4, 2), 5, 3
@@ -132,12 +132,27 @@ def test_equals_the_papers_two_stages(scene, relative):
     np.testing.assert_allclose(result.saliency, mask, atol=1e-3)
 
 
-def test_weights_stay_at_least_zero_and_a_baseline_like_the_image_costs_nothing(scene):
+def test_a_baseline_like_the_image_costs_nothing_and_leaves_the_weights_to_their_price(scene):
+    """Nothing speaks for a channel: all fall alike, and the mask stays that of equal weights."""
     image = jnp.asarray(scene[1], jnp.float32)
-    result = found(scene, baseline=image, learning_rate=0.05, num_inversion_steps=3, num_steps=2)
+    result = found(
+        scene, baseline=image, learning_rate=0.05, num_inversion_steps=3, num_steps=2,
+        inversion_l1=10.0,
+    )  # fmt: skip
     assert float(result.inversion_losses[0]) == pytest.approx(10 * 0.1 * CHANNELS)
-    assert (result.weights == 0).all()
-    assert (result.saliency == 0).all()
+    np.testing.assert_allclose(result.weights, 0.05, rtol=1e-5)  # one step of Adam
+    cells, _, _ = network_by_hand(*scene[:2])
+    np.testing.assert_allclose(
+        result.saliency, mask_by_hand(cells, np.ones(CHANNELS))[..., 0], atol=1e-5
+    )
+
+
+def test_the_price_of_the_first_stage_follows_the_number_of_pixels(scene):
+    assert defaults_for((224, 224))["inversion_l1"] == pytest.approx(10)
+    image = jnp.asarray(scene[1], jnp.float32)
+    result = found(scene, baseline=image, num_inversion_steps=1, num_steps=1)
+    price = 10 * 6 * 4 / 224**2
+    assert float(result.inversion_losses[0]) == pytest.approx(price * 0.1 * CHANNELS)
 
 
 def test_the_mask_does_not_know_the_scale_of_the_weights():
@@ -167,7 +182,7 @@ def test_the_layer_to_restore_is_the_one_after_the_masks(scene):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"layer": "mean"}, r"'mean' is \(4,\), a mask needs 2 spatial axes"),
+        ({"layer": "mean"}, r"'mean' is \(4,\), .* needs 2 spatial axes"),
         ({"layer": "conv"}, "`layer` must be one of .* cells, deep, mean; got 'conv'"),
         ({"inversion_layer": "conv"}, "`inversion_layer` must be one of .*; got 'conv'"),
         ({"num_steps": 0}, "`num_steps` must be greater than 0"),

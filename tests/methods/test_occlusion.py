@@ -46,12 +46,27 @@ def drops_literally(score_fn, image, target, hidden, unseen):
     return [f(image) - f(image * (1 - m[..., None]) + unseen * m[..., None]) for m in hidden]
 
 
+def middles(n, step, number):
+    """`number` places `step` apart about the middle of an axis."""
+    return [(n - 1) / 2 + step * (i - (number - 1) / 2) for i in range(number)]
+
+
 def windows_literally(spatial, size, stride):
-    for corner in itertools.product(
-        *(range(0, n, s) for n, s in zip(spatial, stride, strict=True))
-    ):
+    axes = []
+    for n, side, step in zip(spatial, size, stride, strict=True):
+        number = math.ceil(n / step)
+        if number % 2 == 1 and (n - side) % 2 == 1:
+            number += 1
+        middle, axis = (n - 1) / 2, []
+        for center in middles(n, step, number):
+            corner = center - (side - 1) / 2
+            if corner % 1:
+                corner += 0.5 if center < middle else -0.5
+            axis.append(int(corner))
+        axes.append(axis)
+    for corner in itertools.product(*axes):
         mask = np.zeros(spatial)
-        mask[tuple(slice(c, c + s) for c, s in zip(corner, size, strict=True))] = 1
+        mask[tuple(slice(max(c, 0), c + s) for c, s in zip(corner, size, strict=True))] = 1
         yield mask
 
 
@@ -91,14 +106,51 @@ def corner_pixel(images):
 
 
 def test_a_scorer_of_one_pixel_peaks_on_the_pixels_that_share_its_windows():
-    """METHODS section 7: windows of 4 at 0, 2, 4 ... hide pixel (4, 5) from 2 and 4, 2 and 4."""
+    """METHODS section 7: windows of 4 at -1, 1, 3 ... hide pixel (4, 5) from 1 and 3, 3 and 5."""
     image = picture((12, 12, 3))
     image = image.at[4, 5, 0].set(1.0)
     score_fn = jax.tree_util.Partial(corner_pixel)
     saliency = np.asarray(explained(saljax.occlusion, score_fn, image, 0, window=4, stride=2))
     peak = np.zeros((12, 12), bool)
-    peak[4:6, 4:6] = True
+    peak[3:5, 5:7] = True
     np.testing.assert_array_equal(np.isclose(saliency, saliency.max()), peak)
+
+
+def test_windows_inside_are_those_of_captum():
+    """One at each corner 0, stride, ... until one reaches the border: captum.attr.Occlusion."""
+    shape = (10, 11, 3)
+    score_fn, image = scorer(shape), picture(shape)
+    hidden = []
+    for corner in itertools.product(range(0, 7, 3), range(0, 8, 3)):
+        mask = np.zeros(shape[:-1])
+        mask[tuple(slice(c, c + 4) for c in corner)] = 1
+        hidden.append(mask)
+    for row in range(0, 7, 3):
+        last = np.zeros(shape[:-1])
+        last[row : row + 4, 9:] = 1
+        hidden.append(last)
+    drops = drops_literally(score_fn, image, 1, hidden, 0.0)
+    expected = sum(d * m for d, m in zip(drops, hidden, strict=True)) / sum(hidden)
+    settings = dict(window=4, stride=3, windows="inside", baseline=0.0)
+    saliency = explained(saljax.occlusion, score_fn, image, 1, **settings)
+    np.testing.assert_allclose(saliency, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [saljax.occlusion, saljax.blur_occlusion])
+def test_lengths_that_nobody_gave_follow_the_image_on_each_axis(method):
+    """An image of half the pixels along one axis: 35, 8 and 10 of 224 are half as many there."""
+    shape = (28, 56, 1)
+    score_fn, image = scorer(shape), picture(shape)
+    given = {
+        saljax.occlusion: dict(window=(4, 9), stride=(1, 2)),
+        saljax.blur_occlusion: dict(
+            diameter=(4.375, 8.75), stride=(1, 2), softness=(1.25, 2.5), blur=(1.25, 2.5)
+        ),
+    }
+    np.testing.assert_array_equal(
+        explained(method, score_fn, image, 1),
+        explained(method, score_fn, image, 1, **given[method]),
+    )
 
 
 def constant_score(images):
@@ -130,8 +182,8 @@ def blurred_literally(image, sigma):
 @pytest.mark.parametrize("shape", [(20, 1), (9, 10, 3), (5, 6, 4, 1)])
 def test_blur_occlusion_equals_the_papers_formula_at_any_rank(shape):
     score_fn, image = scorer(shape), picture(shape)
-    corners = itertools.product(*(range(0, n, 3) for n in shape[:-1]))
-    discs = [([c + 2 for c in corner], 2.5) for corner in corners]
+    centers = itertools.product(*(middles(n, 3, math.ceil(n / 3)) for n in shape[:-1]))
+    discs = [(center, 2.5) for center in centers]
     hidden = list(soft_discs(shape[:-1], discs, 1.2))
     drops = drops_literally(score_fn, image, 1, hidden, blurred_literally(image, 2.0))
     expected = sum(d * m for d, m in zip(drops, hidden, strict=True)) / sum(hidden)
@@ -225,10 +277,11 @@ def test_discs_are_drawn_from_the_papers_distributions(key):
 @pytest.mark.parametrize(
     ("method", "settings", "message"),
     [
-        (saljax.occlusion, {}, r"`window` .* from 1 to the image's size, \(9, 9\); got 35"),
+        (saljax.occlusion, {"window": 35}, r"`window` .* from 1 to the image's size.*; got 35"),
         (saljax.occlusion, {"window": 3, "stride": 0}, "`stride` .* got 0"),
         (saljax.occlusion, {"window": 3, "stride": 2.0}, "`stride` must be a whole .* got 2.0"),
-        (saljax.occlusion, {"window": (3, 3, 3)}, "whole number of pixels, or one an axis"),
+        (saljax.occlusion, {"window": (3, 3, 3)}, r"one for each of the 2 axes.*\(3, 3, 3\)"),
+        (saljax.occlusion, {"windows": "all"}, "`windows` must be one of centered, inside"),
         (saljax.occlusion, {"window": 3, "stride": 4}, r"at most `window`, \(3, 3\).*got \(4, 4\)"),
         (saljax.occlusion, {"window": 3, "stride": 3, "aggregate": "max"}, "mean, sum; got 'max'"),
         (saljax.occlusion, {"window": 3, "stride": 3, "chunk_size": 0}, "`chunk_size`"),

@@ -11,17 +11,41 @@ import skimage.transform
 from saljax.ops import masks
 
 
-def test_corners_are_the_papers_positions():
-    """METHODS section 7: floor(linspace(0, 224, 28, endpoint excluded)) on both axes."""
-    axis = np.floor(np.linspace(0, 224, 28, endpoint=False)).astype(int)
+def test_the_papers_28_positions_are_the_centers_of_its_windows():
+    """METHODS section 7: 28 positions 8 pixels apart; here the same at both ends of 224."""
+    axis = 3.5 + 8 * np.arange(28)
     expected = list(itertools.product(axis, axis))
-    np.testing.assert_array_equal(masks.corners((224, 224), (8, 8)), expected)
+    np.testing.assert_array_equal(masks.centers((224, 224), (8, 8)), expected)
+    # A window of 35 pixels cannot have its center between two: half of them go either way.
+    windows = np.asarray(masks.corners((224, 224), (35, 35), (8, 8))) + 17
+    np.testing.assert_array_equal(windows[:28, 1], [*(axis[:14] + 0.5), *(axis[14:] - 0.5)])
 
 
-def test_windows_of_the_paper_cover_every_pixel():
-    windows = jax.vmap(lambda corner: masks.window((224, 224), corner, (35, 35)))
-    coverage = windows(masks.corners((224, 224), (8, 8))).sum(axis=0)
-    assert coverage.min() == 1 and coverage.max() == 25
+def covering(shape, corners, size):
+    windows = jax.vmap(lambda corner: masks.window(shape, corner, size))(corners)
+    return np.asarray(windows.sum(axis=0))
+
+
+def test_windows_are_their_own_mirror_image_and_hide_every_pixel():
+    for shape, size, stride in [
+        ((224, 224), (35, 35), (8, 8)),
+        ((24, 36), (5, 4), (2, 3)),
+        ((23, 31), (4, 5), (3, 5)),
+        ((5, 1), (2, 1), (2, 1)),
+    ]:
+        corners = np.asarray(masks.corners(shape, size, stride))
+        mirrored = np.asarray(shape) - np.asarray(size) - corners
+        assert sorted(map(tuple, mirrored)) == sorted(map(tuple, corners))
+        assert covering(shape, corners, size).min() >= 1
+        steps = np.diff(corners.reshape(-1, len(set(corners[:, 1])), 2)[0, :, 1])
+        assert set(steps) <= {stride[1], stride[1] - 1}
+
+
+def test_windows_inside_end_where_one_reaches_the_border():
+    places = masks.corners_inside((10, 7), (4, 3), (3, 2))
+    np.testing.assert_array_equal(places, list(itertools.product((0, 3, 6), (0, 2, 4))))
+    cut = masks.corners_inside((11,), (4,), (3,))
+    np.testing.assert_array_equal(cut, [[0], [3], [6], [9]])
 
 
 @pytest.mark.parametrize(
@@ -45,6 +69,16 @@ def test_disc_is_what_is_nearer_than_its_radius(shape, center, radius):
     np.testing.assert_array_equal(masks.disc(shape, center, radius), expected)
     soft = scipy.ndimage.gaussian_filter(expected, 1.5, mode="nearest", truncate=4.0)
     np.testing.assert_allclose(masks.disc(shape, center, radius, 1.5), soft, atol=1e-5)
+
+
+def test_disc_of_several_units_is_an_ellipse():
+    expected = np.zeros((9, 12))
+    for y, x in itertools.product(range(9), range(12)):
+        expected[y, x] = ((y - 3.5) / 2) ** 2 + (x - 6) ** 2 < 2.1**2
+    np.testing.assert_array_equal(masks.disc((9, 12), (3.5, 6.0), 2.1, unit=(2.0, 1.0)), expected)
+    soft = scipy.ndimage.gaussian_filter(expected, (1.5, 0.6), mode="nearest", truncate=4.0)
+    found = masks.disc((9, 12), (3.5, 6.0), 2.1, (1.5, 0.6), (2.0, 1.0))
+    np.testing.assert_allclose(found, soft, atol=1e-5)
 
 
 @pytest.mark.parametrize("radius", [0.0, -1.0])

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Key
 from saljax.core import taps
 from saljax.core.scores import as_pytree
 from saljax.core.types import Image, Images, ScoreFn, Scores
+from saljax.ops import images as image_ops
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ def look_as_trained(fit: Fit, score_fn: ScoreFn, image: Image) -> Seen:
     Raises:
         ValueError: other layers, shapes or classes than it was trained for.
     """
+    image_ops.check(image, one=True)
     if image.shape != fit.image_shape:
         raise ValueError(
             f"the explainer was trained on images of shape {fit.image_shape}; got {image.shape}."

@@ -107,7 +107,7 @@ def dynamic_masks(
     for name, chain in lengths.items():
         for cells in chain:
             checks.count(**{name: cells})
-    spatial, nothing = image.shape[:-1], perturb.baseline_image(image, baseline)
+    spatial, nothing = images.space(image), perturb.baseline_image(image, baseline)
     is_sigmoid = parameters == "sigmoid"
 
     def values(free):
@@ -130,8 +130,7 @@ def dynamic_masks(
             return missed + area_weight * sum(v.mean() for v in vectors)
 
         start = [
-            jnp.full((n,) * len(spatial), 0.0 if is_sigmoid else 0.5, jnp.result_type(image))
-            for n in cells
+            jnp.full((n,) * len(spatial), 0.0 if is_sigmoid else 0.5, jnp.float32) for n in cells
         ]
         found = minimize(
             loss,
@@ -141,24 +140,26 @@ def dynamic_masks(
             project=(lambda free: free) if is_sigmoid else _clipped,
             tolerance=tolerance,
         )
-        return values(found.parameters), found.losses
+        return values(found.parameters), found
 
     scores.one_class(target)
-    whole = scored(jnp.ones((1, *spatial), jnp.result_type(image)))
-    benchmark, losses = learn(sizes, None, whole)
+    whole = scored(jnp.ones((1, *spatial), jnp.float32))
+    benchmark, found = learn(sizes, None, whole)
     chains = [(d, chain) for d in benchmark for chain in auxiliary]
     below, chains = [d for d, _ in chains], [chain for _, chain in chains]
-    summed, history, shown = below or benchmark, [losses], masks_of(below or benchmark, None)
+    summed, learned, shown = below or benchmark, [found], masks_of(below or benchmark, None)
     for level in range(max((len(chain) for chain in chains), default=0)):
         deeper = [n for n, chain in enumerate(chains) if len(chain) > level]
         below, chains = [below[n] for n in deeper], [chains[n] for n in deeper]
         goals = scored(shown[jnp.array(deeper)])
-        grown, losses = learn([chain[level] for chain in chains], below, goals)
+        grown, found = learn([chain[level] for chain in chains], below, goals)
         shown, below = masks_of(grown, below), grown
-        summed, history = summed + grown, [*history, losses]
+        summed, learned = summed + grown, [*learned, found]
     masks = masks_of(summed, None)
     saliency = by_maximum(jax.nn.relu(masks.mean(axis=0) - threshold))
-    return DynamicMasks(saliency, masks, jnp.stack(history)) if details else saliency
+    if not details:
+        return saliency
+    return DynamicMasks(saliency, masks, jnp.stack([found.losses for found in learned]))
 
 
 def _clipped(free):

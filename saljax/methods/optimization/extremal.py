@@ -1,5 +1,6 @@
 """Extremal perturbations: of all smooth masks of one area, the one that excites a class most."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import jax
@@ -10,10 +11,11 @@ from saljax.core import checks, scores
 from saljax.core.ask import ask
 from saljax.core.optimize import minimize
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
+from saljax.methods.optimization.mask_games import initial_mask
 from saljax.ops import images as image_ops
-from saljax.ops import perturb
+from saljax.ops import perturb, sizes
 from saljax.ops.regularizers import sorted_area
-from saljax.ops.smooth_masks import grid_shape, inside, smooth_mask
+from saljax.ops.smooth_masks import first_node, grid_shape, inside, smooth_mask
 
 Game = Literal["preserve", "delete", "dual"]
 Perturbation = Literal["blur", "fade"]
@@ -26,11 +28,24 @@ class ExtremalPerturbation(NamedTuple):
         saliency: (*spatial), the masks added up and smoothed.
         masks: (areas, *spatial) in [0, 1], 1 on what matters.
         losses: (num_steps,), of all masks together, before each step.
+        nodes: (areas, *grid) in [0, 1], what the masks are made from; `initial` of a run that goes
+            on from here.
     """
 
     saliency: Saliency
     masks: Float[Array, "areas *spatial"]
     losses: Float[Array, " num_steps"]
+    nodes: Float[Array, "areas *grid"]
+
+
+def defaults_for(spatial: Sequence[int]) -> dict[str, Any]:
+    """What stands for None in an image of this shape, lengths as one number an axis."""
+    return {
+        "step": sizes.whole(7, spatial),
+        "sigma": sizes.lengths(21, spatial),
+        "max_blur": sizes.lengths(20, spatial),
+        "flip": len(spatial) == 2,
+    }
 
 
 def extremal_perturbation(
@@ -42,17 +57,19 @@ def extremal_perturbation(
     game: Game = "preserve",
     perturbation: Perturbation = "blur",
     num_levels: int = 8,
-    max_blur: float = 20.0,
+    max_blur: float | tuple[float, ...] | None = None,
     baseline: Baseline = perturb.mean_color,
-    step: int = 7,
-    sigma: float = 21.0,
+    step: int | tuple[int, ...] | None = None,
+    sigma: float | tuple[float, ...] | None = None,
+    nodes: Literal["centered", "corner"] = "centered",
+    initial: Float[Array, "..."] | None = None,
     num_steps: int = 800,
     learning_rate: float = 0.01,
     momentum: float = 0.9,
     area_weight: float = 300.0,
     area_growth: float = 1.0035,
     contrastive: bool = False,
-    flip: bool = True,
+    flip: bool | None = None,
     smoothing: float = 0.09,
     tolerance: float | None = None,
     details: bool = False,
@@ -77,17 +94,28 @@ def extremal_perturbation(
         perturbation: what M < 1 shows: "blur", the image blurred with sigma = max_blur (1 - M), or
             "fade", the image faded to the baseline.
         num_levels: blurred images between which M interpolates, the image itself among them.
-        max_blur: standard deviation, in pixels, of what M = 0 shows.
+        max_blur: standard deviation of what M = 0 shows, in pixels, or one number an axis; None is
+            20 of 224 pixels of each axis.
         baseline: what lies around the image, for blur, and what the image fades to; in [0, 1].
-        step: pixels from one node of the mask to the next.
-        sigma: radius in pixels of what one node covers.
-        num_steps: of gradient descent, from nodes of 1.
+        step: pixels from one node of the mask to the next, or one number an axis; None is 7 of 224
+            pixels of each axis, at least 1.
+        sigma: radius in pixels of what one node covers, or one number an axis; None is 21 of 224.
+        nodes: "centered" has as much of the image before the first node as after the last, so that
+            a mirrored image has the mirrored map; "corner" has the first on the first pixel, as the
+            authors' code does.
+        initial: nodes to start from, in [0, 1] (cut there), in place of 1: (*grid) as `details`
+            returns them, or a mask (*spatial), 1 on what matters, of which the nodes take the
+            values around them (linearly, averaged), so that M is wider than it by about sigma / 2;
+            or one of them for each area, (areas, ...). The weight of the area starts anew.
+        num_steps: of gradient descent.
         learning_rate: of gradient descent.
         momentum: of gradient descent, damped: see `damped_momentum`.
         area_weight: w_0.
         area_growth: of the weight at each step.
         contrastive: the score is that of the class minus the best other class.
-        flip: mirror the perturbed image, along its last spatial axis, at every other step.
+        flip: mirror the perturbed image, along its last spatial axis, at every other step; None
+            mirrors pictures and nothing else: a signal would run backwards, and left and right of a
+            volume are not taken to be alike.
         smoothing: standard deviation of the blur of S, as a share of the image's shortest side; 0
             leaves the sum of the masks.
         tolerance: see `saljax.core.optimize.minimize`; None takes all steps. The loss rises with
@@ -99,18 +127,20 @@ def extremal_perturbation(
 
     Raises:
         ValueError: no area or one outside (0, 1], a size, number or rate that is not above 0,
-            fewer than 2 levels, several targets, an unknown choice, or `contrastive` with a single
-            class.
+            fewer than 2 levels, another number of lengths than axes, `initial` of another shape,
+            several targets, an unknown choice, or `contrastive` with a single class.
 
     Source: Fong, Patrick, Vedaldi, ICCV 2019; settings as in the authors' code and its benchmark,
     which takes areas 0.025, 0.05, 0.1 and 0.2, adds the masks up and smooths by 0.09. One area
     unless told otherwise is our choice. Deviations: the baseline is the image's mean color where
-    theirs is the training set's; the smoothing repeats the image's border.
+    theirs is the training set's; the smoothing repeats the image's border; nodes see each other
+    alike to both sides (`saljax.ops.smooth_masks`), and the grid is centered, 3 pixels from theirs
+    in a 224 x 224 image. In images of other sizes all lengths keep their share of each axis.
     """
     checks.one_of(get_args(Game), game=game)
     checks.one_of(get_args(Perturbation), perturbation=perturbation)
-    checks.count(step=step, num_steps=num_steps, num_levels=num_levels)
-    checks.positive(sigma=sigma, max_blur=max_blur)
+    checks.one_of(("centered", "corner"), nodes=nodes)
+    checks.count(num_steps=num_steps, num_levels=num_levels)
     checks.positive(learning_rate=learning_rate, area_growth=area_growth)
     checks.not_negative(momentum=momentum, area_weight=area_weight, smoothing=smoothing)
     checks.several(areas=areas)
@@ -121,17 +151,27 @@ def extremal_perturbation(
     if num_levels < 2:
         raise ValueError(f"`num_levels` must be at least 2; got {num_levels}.")
     scores.one_class(target)
-    spatial, color = image.shape[:-1], perturb.baseline_image(image, baseline)
+    spatial, color = image_ops.space(image), perturb.baseline_image(image, baseline)
+    defaults = defaults_for(spatial)
+    apart, radius, blurs = sizes.or_default(defaults, step=step, sigma=sigma, max_blur=max_blur)
+    for axis in range(len(spatial)):
+        checks.count(step=apart[axis])
+        checks.positive(sigma=radius[axis], max_blur=blurs[axis])
+    flip = defaults["flip"] if flip is None else flip
+    cells = grid_shape(spatial, apart)
+    ones = jnp.ones(cells, jnp.float32)
+    start = ones if initial is None else initial_mask(initial, spatial, cells, len(areas))
     if perturbation == "blur":
-        levels = perturb.blur_pyramid(image, num_levels, max_blur, color)
+        levels = perturb.blur_pyramid(image, num_levels, blurs, color)
     else:
         levels = jnp.stack([color, image])
 
     shares = jnp.asarray(areas, jnp.float32)
+    first = first_node(spatial, apart) if nodes == "centered" else (0.0,) * len(spatial)
 
     def masks_of(nodes):
-        full = jax.vmap(lambda n: smooth_mask(n, step, sigma))(nodes)
-        return full, jax.vmap(lambda mask: inside(mask, spatial, step, sigma))(full)
+        full = jax.vmap(lambda n: smooth_mask(n, apart, radius, first))(nodes)
+        return full, jax.vmap(lambda mask: inside(mask, spatial, apart, radius, first))(full)
 
     def rewards(masks, number):
         shown = jax.vmap(perturb.between, in_axes=(None, 0))(levels, masks)
@@ -156,7 +196,7 @@ def extremal_perturbation(
 
     found = minimize(
         loss,
-        jnp.ones((len(areas), *grid_shape(spatial, step)), jnp.result_type(image)),
+        jnp.broadcast_to(start, (len(areas), *cells)),
         optimizer=damped_momentum(learning_rate, momentum),
         num_steps=num_steps,
         project=lambda nodes: jnp.clip(nodes, 0, 1),
@@ -165,7 +205,9 @@ def extremal_perturbation(
     masks = masks_of(found.parameters)[1]
     saliency = masks.sum(axis=0)
     saliency = image_ops.blur(saliency[..., None], smoothing * min(spatial))[..., 0]
-    return ExtremalPerturbation(saliency, masks, found.losses) if details else saliency
+    if details:
+        return ExtremalPerturbation(saliency, masks, found.losses, found.parameters)
+    return saliency
 
 
 def damped_momentum(learning_rate: float, momentum: float) -> Any:

@@ -1,6 +1,8 @@
 """Guided feature inversion: channels of a layer, weighted so that their sum masks the image."""
 
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -8,10 +10,9 @@ from jaxtyping import Array, Float
 from saljax.core import checks, scores, taps
 from saljax.core.ask import ask
 from saljax.core.optimize import minimize
+from saljax.core.spatial import ToSpatial, spatial
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
-from saljax.ops import images, maps, perturb
-
-BLUR = perturb.blurred(11.0)
+from saljax.ops import images, maps, perturb, sizes
 
 
 class FeatureInversion(NamedTuple):
@@ -30,6 +31,12 @@ class FeatureInversion(NamedTuple):
     losses: Float[Array, " num_steps"]
 
 
+def defaults_for(spatial: Sequence[int]) -> dict[str, Any]:
+    """What stands for None in an image of this shape."""
+    share = math.prod(sizes.lengths(1, spatial))
+    return {"baseline": perturb.blurred(sizes.lengths(11, spatial)), "inversion_l1": 10 * share}
+
+
 def feature_inversion(
     score_fn: ScoreFn,
     image: Image,
@@ -37,10 +44,11 @@ def feature_inversion(
     *,
     layer: str | None = None,
     inversion_layer: str | None = None,
-    baseline: Baseline = BLUR,
+    to_spatial: ToSpatial | None = None,
+    baseline: Baseline | None = None,
     num_inversion_steps: int = 10,
     num_steps: int = 70,
-    inversion_l1: float = 10.0,
+    inversion_l1: float | None = None,
     l1: float = 1.0,
     background: float = 1.0,
     learning_rate: float = 0.01,
@@ -55,8 +63,9 @@ def feature_inversion(
 
     A is the activation of `layer`, F that of `inversion_layer`; mm is the min-max normalization, g
     upsamples linearly. w >= 0 starts at 0.1 and goes on from the first stage to the second, which
-    is where the class comes in. A map costs num_inversion_steps passes of one image and num_steps
-    of two, forward and back.
+    is where the class comes in. The mask does not know the scale of w, so the L1 penalty never
+    takes the last weights: where it would, those that it took last stay. A map costs
+    num_inversion_steps passes of one image and num_steps of two, forward and back.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper; it must tag
@@ -68,10 +77,15 @@ def feature_inversion(
         inversion_layer: name of the tagged activation that the first stage restores; None: the one
             tagged after `layer`, or `layer` itself where there is none. In the paper pool5 of
             VGG-19.
-        baseline: B, what a mask of 0 shows, in [0, 1]: a blur of 11 pixels.
+        to_spatial: for a `layer` that is no (*spatial, channels) itself: a linear function that
+            makes it one, such as `lambda a: jnp.moveaxis(a, 0, -1)` of channels first.
+        baseline: B, what a mask of 0 shows, in [0, 1]; None is a blur of 11 of 224 pixels of each
+            axis.
         num_inversion_steps: of the first stage.
         num_steps: of the second stage.
-        inversion_l1: gamma, of the first stage.
+        inversion_l1: gamma, of the first stage; None is 10 in a 224 x 224 image, and in others as
+            much less as they have fewer pixels, since the inversion error is a sum over the cells
+            of a layer.
         l1: delta, of the second stage; the authors' benchmark on VOC has 10.
         background: lambda, of what the class has left in the background.
         learning_rate: of Adam; in the second stage it is halved every 10 steps.
@@ -80,17 +94,18 @@ def feature_inversion(
         details: return `FeatureInversion`.
 
     Returns:
-        (*spatial) map m in [0, 1]; larger is more important. Where the L1 penalty has taken all
-        weights away it is 0 everywhere.
+        (*spatial) map m in [0, 1]; larger is more important.
 
     Raises:
         ValueError: a number of steps or `learning_rate` that is not above 0, a negative weight, no
-            such layer, or a `layer` without as many spatial axes as the image; several targets.
+            such layer, or a `layer` whose shape does not go with the image's without `to_spatial`;
+            several targets.
 
     Source: Du, Liu, Song, Hu, KDD 2018, both stages. The authors' code differs from their
     paper: it restores the layer of the mask itself, penalizes squared weights, halves the rate in
     both stages and normalizes after upsampling; this is the paper, which gives no default layers
-    for other networks: ours is the layer after the mask's.
+    for other networks: ours is the layer after the mask's. Our choice too: what becomes of the last
+    weights, within one step of Adam of each other, and images of other sizes.
     """
     import optax  # see `saljax.core.optimize.adam`
 
@@ -99,13 +114,10 @@ def feature_inversion(
     checks.not_negative(inversion_l1=inversion_l1, l1=l1, background=background)
     scores.one_class(target)
     layer, inversion_layer = layers(score_fn, image, layer, inversion_layer)
-    channels, _ = taps.split(score_fn, image, layer)
-    if channels.ndim != image.ndim:
-        raise ValueError(
-            f"{layer!r} is {channels.shape}, a mask needs {image.ndim - 1} spatial axes and "
-            "channels; choose another `layer`"
-        )
-    nothing = perturb.baseline_image(image, baseline)
+    channels = spatial(taps.split(score_fn, image, layer)[0], image, layer, to_spatial)
+    defaults = defaults_for(image.shape[:-1])
+    nothing = perturb.baseline_image(image, defaults["baseline"] if baseline is None else baseline)
+    price = defaults["inversion_l1"] if inversion_l1 is None else inversion_l1
 
     def features(shown):
         return taps.split(score_fn, shown, inversion_layer)[0].astype(jnp.float32)
@@ -119,7 +131,7 @@ def feature_inversion(
 
     def inversion_loss(weights, step):
         missed = jnp.square(features(perturb.blend(image, mask_of(weights), nothing)) - whole)
-        return missed.sum() / scale + inversion_l1 * jnp.abs(weights).sum()
+        return missed.sum() / scale + price * jnp.abs(weights).sum()
 
     def loss(weights, step):
         mask = mask_of(weights)
@@ -127,16 +139,20 @@ def feature_inversion(
         kept, left = scores.of_class(ask(score_fn, jnp.stack(shown)), target)
         return background * left - kept + l1 * jnp.abs(weights).sum()
 
+    def not_all_zero(weights):
+        highest = weights.max()
+        return jnp.maximum(weights + jnp.where(highest > 0, 0.0, learning_rate - highest), 0)
+
     def learn(loss, start, rate, steps):
         return minimize(
             loss,
             start,
             optimizer=optax.adam(rate),
             num_steps=steps,
-            project=lambda weights: jnp.maximum(weights, 0),
+            project=not_all_zero,
         )
 
-    start = jnp.full(channels.shape[-1], 0.1, jnp.result_type(image))
+    start = jnp.full(channels.shape[-1], 0.1, jnp.float32)
     first = learn(inversion_loss, start, learning_rate, num_inversion_steps)
     halved = optax.exponential_decay(learning_rate, 10, 0.5, staircase=True)
     second = learn(loss, first.parameters, halved, num_steps)

@@ -108,7 +108,7 @@ def hierarchical_dynamic_masks(
         )  # fmt: skip
         return found + masks, masks
 
-    stages = jax.lax.scan(look, jnp.zeros_like(image[..., 0]), length=num_stages)[1]
+    stages = jax.lax.scan(look, jnp.zeros(image.shape[:-1], jnp.float32), length=num_stages)[1]
 
     def weights_of(v):
         left = jnp.arange(num_stages, 0, -1, dtype=jnp.float32)
@@ -123,7 +123,7 @@ def hierarchical_dynamic_masks(
         kept = perturb.blend(image, mask, nothing)
         return scores.of_class(ask(score_fn, kept[None]), target)[0]
 
-    whole = scored(jnp.ones_like(image[..., 0]))
+    whole = scored(jnp.ones(image.shape[:-1], jnp.float32))
 
     def loss(v, step):
         mask = mixed(v)
@@ -131,7 +131,7 @@ def hierarchical_dynamic_masks(
 
     found = minimize(
         loss,
-        jnp.ones(num_stages, jnp.result_type(image)),
+        jnp.ones(num_stages, jnp.float32),
         optimizer=adam(weight_learning_rate),
         num_steps=num_weight_steps,
         tolerance=tolerance,

@@ -4,7 +4,8 @@ The method is that of "Interpretable Explanations of Black Boxes by Meaningful P
 2017); S2 is its supplement.
 """
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,32 +14,23 @@ from jaxtyping import Array, Float
 from saljax.core import checks, keys
 from saljax.core.ask import ask
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
-from saljax.methods.optimization.mask_games import begin, play
-from saljax.ops import images, perturb
+from saljax.methods.optimization.mask_games import MeaningfulPerturbation, Rules, answer, play
+from saljax.ops import images, perturb, sizes
 
 DEFAULT = {"top": None, "l1": 1e-4, "beta": 3.0}
 LOCALIZATION = {"top": 5, "l1": 1e-3, "beta": 2.0}
 """The two settings of S2: `functools.partial(saljax.meaningful_perturbation, **LOCALIZATION)`; the
 second makes sharper masks that cover more of the object."""
 
-BLUR = perturb.blurred(10.0)
-"""What the paper shows where the mask is 0."""
 
-
-class MeaningfulPerturbation(NamedTuple):
-    """A learned mask.
-
-    Attributes:
-        saliency: the map.
-        mask: m, at its own low resolution; 1 keeps, 0 perturbs.
-        start: the mask at the start.
-        losses: (num_steps,), before each step; NaN for steps that were not taken.
-    """
-
-    saliency: Saliency
-    mask: Float[Array, "*cells"]
-    start: Float[Array, "*cells"]
-    losses: Float[Array, " num_steps"]
+def defaults_for(spatial: Sequence[int]) -> dict[str, Any]:
+    """What stands for None in an image of this shape, lengths as one number an axis."""
+    return {
+        "mask_size": tuple(min(28, n) for n in spatial),
+        "mask_sigma": sizes.lengths(5, spatial),
+        "jitter": tuple(int(length) for length in sizes.lengths(4, spatial)),
+        "baseline": perturb.blurred(sizes.lengths(10, spatial)),
+    }
 
 
 def meaningful_perturbation(
@@ -55,11 +47,12 @@ def meaningful_perturbation(
     beta: float = 3.0,
     isotropic: bool = True,
     top: int | None = None,
-    mask_size: int = 28,
-    mask_sigma: float = 5.0,
-    jitter: int = 4,
-    baseline: Baseline = BLUR,
+    mask_size: int | tuple[int, ...] | None = None,
+    mask_sigma: float | tuple[float, ...] | None = None,
+    jitter: int | tuple[int, ...] | None = None,
+    baseline: Baseline | None = None,
     init: Literal["circle", "uniform", "half", "ones", "zeros"] = "circle",
+    initial: Float[Array, "..."] | None = None,
     tolerance: float | None = None,
     chunk_size: int = 8,
     details: bool = False,
@@ -89,14 +82,21 @@ def meaningful_perturbation(
         isotropic: the gradient's length and not its components to the power `beta`, see
             `saljax.ops.regularizers.total_variation`.
         top: f is the sum over as many classes, those that score highest in the image.
-        mask_size: cells of m a side.
-        mask_sigma: standard deviation in pixels of the blur that smooths M; 0 leaves the cells.
-        jitter: the image is enlarged by as many pixels, and each step sees it from an offset in
-            0..jitter-1 on each axis, while the mask stays; 0 has none.
-        baseline: B, what is shown where M is 0, in [0, 1]: a blur of 10 pixels, a color, noise. A
-            function is also called with the enlarged image.
+        mask_size: cells of m a side, or one number an axis; None is 28, or as many as there are
+            pixels where an axis has fewer.
+        mask_sigma: standard deviation in pixels of the blur that smooths M, or one number an axis;
+            None is 5 of 224 pixels of each axis, 0 leaves the cells.
+        jitter: the image is enlarged by as many pixels, or one number an axis, and each step sees
+            it from an offset in 0..jitter, while the mask stays; None is what is whole of 4 of
+            224 pixels, 0 has none.
+        baseline: B, what is shown where M is 0, in [0, 1]: a blur, a color, noise; None is a blur
+            of 10 of 224 pixels of each axis. A function is also called with the enlarged image.
         init: "circle", the smallest soft disc about the center that takes 99 % of the score away
             (or keeps it), zeros where none does; "uniform" noise; or 0.5, 1 or 0 everywhere.
+        initial: the mask to start from in place of `init`, in [0, 1] (cut there), 1 keeps in both
+            games: m itself, as `details` returns it, or a mask (*spatial), which is brought to m's
+            cells linearly, averaged where it shrinks; the map of a deletion is 1 minus such a mask.
+            M is it once more smoothed, and Adam begins anew.
         tolerance: see `saljax.core.optimize.minimize`; None takes all steps.
         chunk_size: discs scored at a time; memory only, never the result.
         details: return `MeaningfulPerturbation`.
@@ -107,43 +107,41 @@ def meaningful_perturbation(
 
     Raises:
         ValueError: a number that must be above 0 and is not, a negative weight, sigma or jitter,
-            an unknown choice of `game` or `init`, several targets, or fewer than `top` classes.
+            an unknown choice of `game` or `init`, another number of lengths than axes, `initial`
+            of another shape, several targets, or fewer than `top` classes.
 
     Source: Fong, Vedaldi, ICCV 2017, equation 6 and section 4.3 for the defaults; S2, equations 1
     (preservation) and 2 (`top`) and section 2 (the circle), which its copy lost and its text tells.
     As in the paper's code: TV is isotropic, where the printed norm reads anisotropic; tau is a
     whole number of pixels in an enlarged image, where S2 writes a uniform shift to either side;
-    upsampling repeats cells. Unlike it: the gradient goes through the blur of the mask, which the
-    code leaves out; the discs are compared with the image fully perturbed, as S2 says, and not with
-    the largest disc; the code blurs the picture's file before it is resized (give that picture as
-    `baseline` for the same). For images of other sizes the discs are those of a 224 x 224 image in
+    upsampling repeats cells. Unlike it, so that a mirrored image has the mirrored map: offsets end
+    at 4 and not at 3, TV looks both ways, a pixel between two cells takes half of each, and the
+    discs are averaged and not sampled for the cells. Also unlike it: the gradient goes through the
+    blur of the mask, which the code leaves out; the discs are compared with the image fully
+    perturbed, as S2 says, and not with the largest disc; the code blurs the picture's file before
+    it is resized (give that picture as `baseline` for the same). In images of other sizes all
+    lengths keep their share of each axis, and the discs are those of a 224 x 224 image in
     proportion to the diagonal, our choice.
     """
-    checks.count(num_steps=num_steps, top=top, mask_size=mask_size, chunk_size=chunk_size)
-    checks.positive(learning_rate=learning_rate, beta=beta)
-    checks.not_negative(l1=l1, tv=tv, mask_sigma=mask_sigma, jitter=jitter)
-    checks.count(jitter=jitter or None)  # 0 has none
-    spatial = image.shape[:-1]
-    cells = (mask_size,) * len(spatial)
-    nothing = perturb.baseline_image(image, baseline)
-    larger = [n + jitter for n in spatial]
+    spatial = images.space(image)
+    defaults = defaults_for(spatial)
+    cells, widths, shifts = sizes.or_default(
+        defaults, mask_size=mask_size, mask_sigma=mask_sigma, jitter=jitter
+    )
+    for axis in range(len(spatial)):
+        checks.count(mask_size=cells[axis])
+        checks.not_negative(mask_sigma=widths[axis], jitter=shifts[axis])
+        checks.count(jitter=shifts[axis] or None)  # 0 has none
+    hides: Baseline = defaults["baseline"] if baseline is None else baseline
+    nothing = perturb.baseline_image(image, hides)
+    larger = [n + shift for n, shift in zip(spatial, shifts, strict=True)]
     around = images.resize(image, larger)
     around_nothing = (
-        perturb.baseline_image(around, baseline)
-        if callable(baseline)
-        else images.resize(nothing, larger)
+        perturb.baseline_image(around, hides) if callable(hides) else images.resize(nothing, larger)
     )
     start_key, jitter_key = jax.random.split(keys.own(key))
-    shape, end = (num_steps, len(spatial)), max(jitter, 1)
-    offsets = jax.random.randint(jitter_key, shape, 0, end, jnp.int32)
-    # Both the repetition of cells and the blur are separable and linear: one small matrix an axis.
-    enlarging = [
-        images.blur(
-            images.resize(jnp.eye(mask_size, dtype=jnp.result_type(image)), (n,), "nearest"),
-            mask_sigma,
-        )
-        for n in spatial
-    ]
+    ends = jnp.asarray(shifts, jnp.int32) + 1
+    enlarging = [_enlarging(*axis) for axis in zip(cells, spatial, widths, strict=True)]
 
     def enlarge(mask):
         for axis, matrix in enumerate(enlarging):
@@ -155,36 +153,23 @@ def meaningful_perturbation(
         return ask(score_fn, jax.vmap(perturb.blend, (None, 0, None))(image, keep, nothing))
 
     def score_shifted(mask, step):
-        at = [*offsets[step], jnp.int32(0)]
+        drawn = jax.random.fold_in(jitter_key, step)
+        at = [*jax.random.randint(drawn, ends.shape, 0, ends, jnp.int32), jnp.int32(0)]
         seen, unseen = (jax.lax.dynamic_slice(x, at, image.shape) for x in (around, around_nothing))
         return ask(score_fn, perturb.blend(seen, enlarge(mask), unseen)[None])
 
-    start, classes = begin(
-        score,
-        spatial,
-        cells,
-        target,
-        top=top,
-        game=game,
-        init=init,
-        key=start_key,
+    rules = Rules(
+        game=game, num_steps=num_steps, learning_rate=learning_rate, l1=l1, tv=tv, beta=beta,
+        isotropic=isotropic, top=top, init=init, initial=initial, tolerance=tolerance,
         chunk_size=chunk_size,
-    )
-    found = play(
-        score_shifted,
-        start,
-        classes,
-        game=game,
-        num_steps=num_steps,
-        learning_rate=learning_rate,
-        l1=l1,
-        tv=tv,
-        beta=beta,
-        isotropic=isotropic,
-        tolerance=tolerance,
-    )
-    kept = enlarge(found.parameters)
-    saliency = 1 - kept if game == "deletion" else kept
-    if details:
-        return MeaningfulPerturbation(saliency, found.parameters, start, found.losses)
-    return saliency
+    )  # fmt: skip
+    played = play(score, score_shifted, spatial, cells, target, rules, start_key)
+    return answer(played, enlarge(played.mask), game, details)
+
+
+def _enlarging(cells: int, n: int, sigma: float) -> Float[Array, "pixels cells"]:
+    """Each pixel's share of the cells of one axis, repeated and blurred, which are both linear."""
+    repeated = images.resize(jnp.eye(cells, dtype=jnp.float32), (n,), "nearest")
+    # A pixel between two cells is given the later one by the first of these.
+    alike = (repeated + repeated[::-1, ::-1]) / 2
+    return images.blur(alike, sigma)

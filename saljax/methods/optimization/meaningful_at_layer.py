@@ -7,11 +7,13 @@ S2 is the supplement of "Interpretable Explanations of Black Boxes by Meaningful
 from typing import Literal
 
 import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from saljax.core import checks, taps
+from saljax.core import taps
+from saljax.core.spatial import ToSpatial, spatial
 from saljax.core.types import Image, Saliency, ScoreFn, Target
-from saljax.methods.optimization.mask_games import begin, play
-from saljax.methods.optimization.meaningful import MeaningfulPerturbation
+from saljax.methods.optimization.mask_games import MeaningfulPerturbation, Rules, answer, play
 from saljax.ops import images
 
 LAYERS = {
@@ -40,6 +42,7 @@ def meaningful_perturbation_at_layer(
     target: Target,
     *,
     layer: str | None = None,
+    to_spatial: ToSpatial | None = None,
     game: Literal["deletion", "preservation"] = "deletion",
     num_steps: int = 300,
     learning_rate: float = 0.1,
@@ -49,6 +52,7 @@ def meaningful_perturbation_at_layer(
     isotropic: bool = True,
     top: int | None = None,
     init: Literal["circle", "half", "ones", "zeros"] = "circle",
+    initial: Float[Array, "..."] | None = None,
     resize: bool = True,
     tolerance: float | None = None,
     chunk_size: int = 8,
@@ -69,6 +73,10 @@ def meaningful_perturbation_at_layer(
         image: (*spatial, C), RGB in [0, 1].
         target: class index (); not looked at where `top` is given.
         layer: name of a tagged activation; None: the last one with spatial axes.
+        to_spatial: for a layer that is no (*spatial, channels) itself: a function that picks its
+            entries and puts them in this order, such as `lambda a: jnp.moveaxis(a, 0, -1)` of
+            channels first or `lambda tokens: tokens[1:].reshape(14, 14, -1)`; what it does not pick
+            stays.
         game: see `meaningful_perturbation`.
         num_steps: see `meaningful_perturbation`.
         learning_rate: of Adam.
@@ -80,6 +88,7 @@ def meaningful_perturbation_at_layer(
         isotropic: see `meaningful_perturbation`.
         top: see `meaningful_perturbation`.
         init: see `meaningful_perturbation`; the discs are those of a 224 x 224 image in proportion.
+        initial: see `meaningful_perturbation`; at the size of the layer or of the image.
         resize: bring the map to the size of the image, linearly; False: the layer's own size.
         tolerance: see `meaningful_perturbation`.
         chunk_size: see `meaningful_perturbation`.
@@ -90,53 +99,28 @@ def meaningful_perturbation_at_layer(
         important.
 
     Raises:
-        ValueError: as `meaningful_perturbation`; or `score_fn` tags no such layer, or none with as
-            many spatial axes as the image.
+        ValueError: as `meaningful_perturbation`; or `score_fn` tags no such layer, or one whose
+            shape does not go with the image's without `to_spatial`.
 
     Source: S2, section 6.4. The circular start is that of its section 2; the section on layers does
     not say where the masks start.
     """
-    checks.count(num_steps=num_steps, top=top, chunk_size=chunk_size)
-    checks.positive(learning_rate=learning_rate, beta=beta)
-    checks.not_negative(l1=l1, tv=tv)
     layer = taps.last_spatial(score_fn, image) if layer is None else layer
     activation, scores_of = taps.split(score_fn, image, layer)
-    if activation.ndim != image.ndim:
-        raise ValueError(
-            f"{layer!r} is {activation.shape}, a mask needs {image.ndim - 1} spatial axes and "
-            "channels; choose another `layer`"
-        )
-    cells = activation.shape[:-1]
+    seen, back = jax.vjp(lambda x: spatial(x, image, layer, to_spatial), activation)
+    cells = seen.shape[:-1]
 
     def score(mask):
-        return scores_of(mask[..., None].astype(activation.dtype) * activation)
+        taken = jnp.broadcast_to(1 - mask[..., None], seen.shape).astype(seen.dtype)
+        return scores_of((1 - back(taken)[0]) * activation)
 
-    start, classes = begin(
-        jax.vmap(score),
-        cells,
-        cells,
-        target,
-        top=top,
-        game=game,
-        init=init,
-        key=None,
+    rules = Rules(
+        game=game, num_steps=num_steps, learning_rate=learning_rate, l1=l1, tv=tv, beta=beta,
+        isotropic=isotropic, top=top, init=init, initial=initial, tolerance=tolerance,
         chunk_size=chunk_size,
+    )  # fmt: skip
+    played = play(
+        jax.vmap(score), lambda mask, step: score(mask)[None], cells, cells, target, rules
     )
-    found = play(
-        lambda mask, step: score(mask)[None],
-        start,
-        classes,
-        game=game,
-        num_steps=num_steps,
-        learning_rate=learning_rate,
-        l1=l1,
-        tv=tv,
-        beta=beta,
-        isotropic=isotropic,
-        tolerance=tolerance,
-    )
-    saliency = 1 - found.parameters if game == "deletion" else found.parameters
-    saliency = images.resize(saliency, image.shape[:-1]) if resize else saliency
-    if details:
-        return MeaningfulPerturbation(saliency, found.parameters, start, found.losses)
-    return saliency
+    kept = images.resize(played.mask, image.shape[:-1]) if resize else played.mask
+    return answer(played, kept, game, details)

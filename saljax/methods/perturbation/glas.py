@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from saljax.core import checks, chunks, scores
 from saljax.core.ask import ask
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
-from saljax.ops import gaussians, perturb
+from saljax.ops import gaussians, images, perturb
 
 Parts = Literal["fusion", "light", "shadow"]
 Unit = Literal["cell", "pixel"]
@@ -82,7 +82,7 @@ def glas(
     """
     checks.one_of(("squared", "euclidean"), distance=distance)
     checks.positive(sigma_spatial=sigma_spatial)
-    spatial = image.shape[:-1]
+    spatial = images.space(image)
     pixels = pixels_per_unit(unit, spatial)
     centers = search_points(spatial, grid, points)
     light, shadow = responses(

@@ -7,7 +7,7 @@ from jaxtyping import Array, Int
 
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.glas import Parts, Unit, pixels_per_unit, responses
-from saljax.ops import maps
+from saljax.ops import images, maps
 
 
 def glas_regions(
@@ -57,7 +57,7 @@ def glas_regions(
     Source: S1, appendix A: sigma = 10 and sigma = 15. Which of them is the light's, and that they
     are voxels, is our reading.
     """
-    if labels.shape != image.shape[:-1]:
+    if labels.shape != images.space(image):
         raise ValueError(
             f"`labels` must have the image's spatial shape, {image.shape[:-1]}; got {labels.shape}."
         )

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from saljax.core import checks, keys
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import score_masked
-from saljax.ops import maps, masks, perturb
+from saljax.ops import images, maps, masks, perturb
 
 
 class LimeDetails(NamedTuple):
@@ -98,7 +98,7 @@ def lime(
     checks.positive(kernel_width=kernel_width)
     checks.not_negative(alpha=alpha)
     key = keys.own(key)
-    spatial = image.shape[:-1]
+    spatial = images.space(image)
     if segments is None and num_segments is not None:
         raise ValueError("`num_segments` says how many `segments` there are; give them, or `grid`.")
     if segments is None:

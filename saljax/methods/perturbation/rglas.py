@@ -11,7 +11,7 @@ from saljax.core.ask import ask
 from saljax.core.loops import while_loop
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.glas import Unit, pixels_per_unit, responses, search_points
-from saljax.ops import gaussians, maps, perturb
+from saljax.ops import gaussians, images, maps, perturb
 
 
 def rglas(
@@ -78,7 +78,7 @@ def rglas(
     """
     checks.count(max_iterations=max_iterations)
     checks.positive(sigma_spatial=sigma_spatial)
-    spatial = image.shape[:-1]
+    spatial = images.space(image)
     pixels = pixels_per_unit(unit, spatial)
     centers = search_points(spatial, grid, points)
     nearest = jnp.clip(jnp.rint(centers).astype(jnp.int32), 0, jnp.asarray(spatial)[None] - 1)
@@ -115,4 +115,5 @@ def rglas(
         step = functools.partial(iterate, one_target)
         return maps.normalize(while_loop(unfinished, step, start)[1])
 
-    return recurse(target) if jnp.ndim(target) == 0 else jax.vmap(recurse)(target)
+    target = jnp.asarray(target)
+    return recurse(target) if target.ndim == 0 else jax.vmap(recurse)(target)

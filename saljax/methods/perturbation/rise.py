@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from saljax.core import checks, keys
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import covered, score_masked, sum_masks
-from saljax.ops import masks, perturb
+from saljax.ops import images, masks, perturb
 
 
 class RiseDetails(NamedTuple):
@@ -84,7 +84,7 @@ def rise(
         raise ValueError(f"`probability` must be at most 1; got {probability}.")
     checks.one_of(("expectation", "coverage"), divide_by=divide_by)
     key = keys.own(key)
-    spatial, by_coverage = image.shape[:-1], divide_by == "coverage"
+    spatial, by_coverage = images.space(image), divide_by == "coverage"
     indices = jnp.arange(num_masks)
 
     def mask_of(index):

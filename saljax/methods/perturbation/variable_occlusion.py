@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Key
 from saljax.core import checks, chunks, keys
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import drop_map, score_drops
-from saljax.ops import masks, perturb
+from saljax.ops import images, masks, perturb
 
 LOG_AREA = 7.5060, 1.2848
 """Mean and standard deviation of the logarithm of an object's area, in pixels of 224 x 224."""
@@ -84,7 +84,7 @@ def variable_occlusion(
     checks.count(num_masks=num_masks)
     checks.positive(blur=blur)
     checks.not_negative(softness=softness)
-    spatial = image.shape[:-1]
+    spatial = images.space(image)
     scale = _scale(spatial)
 
     def disc_at(disc):
