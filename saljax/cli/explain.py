@@ -131,6 +131,7 @@ def explain(
             small = ", ".join(filter(None, [other, detail]))
             rows = grids.rows(image.shown, result.saliency, titles, small, captions)[:MOST_ROWS]
             of_image = records.of_image(path, image.size, image.values, result, labels)
+            of_run["hyperparameters"] = in_effect(plain, sigmas, image.image.shape[:-1])
             try:
                 store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))
                 store.write_array(out / f"{result.name}.npy", records.squeezed(result.saliency))

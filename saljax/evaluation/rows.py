@@ -44,9 +44,9 @@ class Row(NamedTuple):
             return self
         return self._replace(method=explainers.equipped(self.method, self.kind, classifier))
 
-    def record(self) -> dict[str, Any]:
-        """What the table says of it."""
-        own = {"method": self.kind, "hyperparameters": in_effect(self.method)}
+    def record(self, spatial: Sequence[int] | None = None) -> dict[str, Any]:
+        """What the table says of it, of images of one shape where that is known."""
+        own = {"method": self.kind, "hyperparameters": in_effect(self.method, spatial=spatial)}
         return own if self.is_reference else own | {"explains": self.explains}
 
     @property

@@ -77,7 +77,9 @@ def settings(study: Study) -> dict[str, Any]:
     """All that the numbers depend on, but for the images: a JSON object."""
     return {
         **study.classifier.record(),
-        "methods": {row.name: row.record() for row in study.rows},
+        "methods": {
+            row.name: row.record(study.classifier.about.input_shape[:-1]) for row in study.rows
+        },
         "metrics": {measure.name: measure.settings() for measure in study.measures},
         "seed": study.seed,
         "batch_size": study.batch_size,

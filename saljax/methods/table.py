@@ -1,6 +1,6 @@
 """The methods the command line knows, by name: one record a method."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from saljax.methods.cams.grad_cam import grad_cam
@@ -16,12 +16,15 @@ from saljax.methods.modified_backprop.excitation_backprop import (
 )
 from saljax.methods.modified_backprop.guided_backprop import guided_backprop
 from saljax.methods.modified_backprop.lrp import lrp
+from saljax.methods.optimization import extremal, meaningful
+from saljax.methods.optimization import feature_inversion as inversion
 from saljax.methods.optimization.dynamic_masks import dynamic_masks
 from saljax.methods.optimization.extremal import extremal_perturbation
 from saljax.methods.optimization.feature_inversion import feature_inversion
 from saljax.methods.optimization.hierarchical_dynamic_masks import hierarchical_dynamic_masks
 from saljax.methods.optimization.meaningful import meaningful_perturbation
 from saljax.methods.optimization.meaningful_at_layer import meaningful_perturbation_at_layer
+from saljax.methods.perturbation import occlusion as occluding
 from saljax.methods.perturbation.glas import glas
 from saljax.methods.perturbation.lime import lime
 from saljax.methods.perturbation.occlusion import blur_occlusion, occlusion
@@ -42,6 +45,8 @@ class Known(NamedTuple):
         at_layer: its map is that of a layer; the command line takes the one the model names.
         learned: keywords that take explainers that learned, each with the kind it takes; the
             command line reads them from files. Only `explainer` must be there.
+        defaults_for: what stands for None among its hyperparameters in an image of a spatial shape,
+            where that depends on it.
     """
 
     function: Callable[..., Any]
@@ -50,6 +55,7 @@ class Known(NamedTuple):
     one_class: bool = False
     at_layer: bool = False
     learned: Mapping[str, str] = {}
+    defaults_for: Callable[[Sequence[int]], dict[str, Any]] | None = None
 
 
 _EXCITATION = "Top-down Neural Attention by Excitation Backprop (ECCV 2016)"
@@ -63,9 +69,14 @@ METHODS = {
     "glas": Known(glas, _GLAS, "probabilities"),
     "rglas": Known(rglas, _GLAS, "probabilities"),
     "occlusion": Known(
-        occlusion, "Visualizing and Understanding Convolutional Networks (ECCV 2014)", "logits"
+        occlusion,
+        "Visualizing and Understanding Convolutional Networks (ECCV 2014)",
+        "logits",
+        defaults_for=occluding.defaults_for,
     ),
-    "blur_occlusion": Known(blur_occlusion, _PERTURBATION, "logits"),
+    "blur_occlusion": Known(
+        blur_occlusion, _PERTURBATION, "logits", defaults_for=occluding.blur_defaults_for
+    ),
     "variable_occlusion": Known(variable_occlusion, _PERTURBATION, "logits"),
     "rise": Known(
         rise,
@@ -134,7 +145,11 @@ METHODS = {
         one_class=True,
     ),
     "meaningful_perturbation": Known(
-        meaningful_perturbation, _PERTURBATION, "probabilities", one_class=True
+        meaningful_perturbation,
+        _PERTURBATION,
+        "probabilities",
+        one_class=True,
+        defaults_for=meaningful.defaults_for,
     ),
     "meaningful_perturbation_at_layer": Known(
         meaningful_perturbation_at_layer,
@@ -148,13 +163,19 @@ METHODS = {
         "Understanding Deep Networks via Extremal Perturbations (ICCV 2019)",
         "logits",
         one_class=True,
+        defaults_for=extremal.defaults_for,
     ),
     "dynamic_masks": Known(dynamic_masks, _DYNAMIC, "probabilities", one_class=True),
     "hierarchical_dynamic_masks": Known(
         hierarchical_dynamic_masks, _DYNAMIC, "probabilities", one_class=True
     ),
     "feature_inversion": Known(
-        feature_inversion, _INVERSION, "probabilities", one_class=True, at_layer=True
+        feature_inversion,
+        _INVERSION,
+        "probabilities",
+        one_class=True,
+        at_layer=True,
+        defaults_for=inversion.defaults_for,
     ),
     "dre": Known(dre, _DRE, "logits", learned={"explainer": "dre"}),
     "dre_plus": Known(

@@ -106,12 +106,17 @@ def named(name: str, known: Collection[str], what: str) -> str:
     raise ValueError(f"no {what} is called {name!r}; {there}")
 
 
-def in_effect(method: functools.partial, sigmas: Sequence[float] | None = None) -> dict[str, Any]:
+def in_effect(
+    method: functools.partial,
+    sigmas: Sequence[float] | None = None,
+    spatial: Sequence[int] | None = None,
+) -> dict[str, Any]:
     """All hyperparameters of a configured method: what was given, and the defaults of the rest.
 
     Args:
         method: `functools.partial` of a method.
         sigmas: what its sigmas were set to one after the other, see `coarse_to_fine`.
+        spatial: shape of the images; lengths that follow it are then the numbers they become.
 
     Returns:
         A JSON object; arrays as lists, functions by their name.
@@ -120,6 +125,8 @@ def in_effect(method: functools.partial, sigmas: Sequence[float] | None = None) 
     defaults = {p.name: p.default for p in keywords if p.kind is p.KEYWORD_ONLY}
     values = {**defaults, **method.keywords}
     values |= dict.fromkeys(_widths(method.func), list(sigmas)) if sigmas else {}
+    if spatial is not None:
+        values |= {n: v for n, v in _for_size(method.func, spatial).items() if values[n] is None}
     hidden = ("key", "details")
     return {name: recorded(value) for name, value in values.items() if name not in hidden}
 
@@ -141,6 +148,11 @@ def coarse_to_fine(method: functools.partial, sigmas: Sequence[float]) -> list[f
     if not widths:
         raise ValueError(f"{method.func.__name__} has no sigmas to set")
     return [functools.partial(method, **dict.fromkeys(widths, sigma)) for sigma in sigmas]
+
+
+def _for_size(method: Callable, spatial: Sequence[int]) -> dict[str, Any]:
+    known = [known for known in METHODS.values() if known.function is method]
+    return known[0].defaults_for(spatial) if known and known[0].defaults_for else {}
 
 
 def _widths(method: Callable) -> list[str]:

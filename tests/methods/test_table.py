@@ -27,3 +27,10 @@ def test_records_agree_with_signatures():
         assert list(parameters)[:3] == ["score_fn", "image", "target"]
         assert ("layer" in parameters) >= known.at_layer, name
         assert known.paper and known.explains in ("logits", "probabilities")
+
+
+def test_what_follows_the_size_of_the_image_is_none_by_default():
+    for known in METHODS.values():
+        parameters = inspect.signature(known.function).parameters
+        for name in known.defaults_for((20, 30)) if known.defaults_for else ():
+            assert parameters[name].default is None

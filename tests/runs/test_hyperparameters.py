@@ -138,3 +138,13 @@ def test_coarse_to_fine_sets_every_sigma():
     assert fine.keywords["sigma_spatial"] == 1.5
     with pytest.raises(ValueError, match="method has no sigmas"):
         coarse_to_fine(partial(method), (1.0,))
+
+
+def test_lengths_that_nobody_gave_are_recorded_as_what_they_become():
+    occlusion = partial(saljax.occlusion, stride=3)
+    assert in_effect(occlusion)["window"] is None
+    effect = in_effect(occlusion, spatial=(96, 224))
+    assert effect["window"] == [15, 35] and effect["stride"] == 3 and effect["baseline"] is None
+    effect = in_effect(partial(saljax.meaningful_perturbation), spatial=(28, 28))
+    assert effect["baseline"] == "blur(sigma=[1.25, 1.25])" and effect["mask_size"] == [28, 28]
+    assert in_effect(partial(saljax.glas), spatial=(28, 28)) == in_effect(partial(saljax.glas))
