@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import inspect
+import re
 
 import jax
 import jax.numpy as jnp
@@ -362,10 +363,13 @@ def test_what_is_no_image_is_told(case, score_fn, images):
         (bright, "colors up to 255. Divide them by 255"),
         (np.asarray(bright), "colors up to 255. Divide them by 255"),
         (jnp.ones((1, 9, 9, 3)), "looks like a batch of one"),
-        (jnp.ones(9), r"\(\*spatial, channels\); got shape \(9,\)"),
+        (jnp.float32(1.0), r"\(\*spatial, channels\); got a number"),
     ]:
         with pytest.raises(ValueError, match=message):
             case.eager(score_fn, wrong, 1)
+    if re.search("perturbation|optimization", case.method.func.__module__):  # they make masks
+        with pytest.raises(ValueError, match=r"got shape \(9,\). A signal without channels is"):
+            case.eager(score_fn, jnp.ones(9), 1)
 
 
 COUNTS = {"num_steps", "num_masks", "num_samples", "num_stages", "num_levels", "grid", "chunk_size"}

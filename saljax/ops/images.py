@@ -55,8 +55,13 @@ def check(image: Any, one: bool = False) -> None:
 
 
 def space(image: Any) -> tuple[int, ...]:
-    """Spatial shape of one image; ValueError as of `check`."""
+    """Spatial shape of one image that has places; ValueError as of `check`, or it has none."""
     check(image, one=True)
+    if image.ndim < 2:
+        raise ValueError(
+            f"an image is (*spatial, channels); got shape {image.shape}. A signal without channels "
+            "is signal[:, None]."
+        )
     return image.shape[:-1]
 
 

@@ -113,9 +113,9 @@ def feature_inversion(
     checks.positive(learning_rate=learning_rate)
     checks.not_negative(inversion_l1=inversion_l1, l1=l1, background=background)
     scores.one_class(target)
+    defaults = defaults_for(images.space(image))
     layer, inversion_layer = layers(score_fn, image, layer, inversion_layer)
     channels = spatial(taps.split(score_fn, image, layer)[0], image, layer, to_spatial)
-    defaults = defaults_for(image.shape[:-1])
     nothing = perturb.baseline_image(image, defaults["baseline"] if baseline is None else baseline)
     price = defaults["inversion_l1"] if inversion_l1 is None else inversion_l1
 

@@ -105,6 +105,7 @@ def meaningful_perturbation_at_layer(
     Source: S2, section 6.4. The circular start is that of its section 2; the section on layers does
     not say where the masks start.
     """
+    places = images.space(image)
     layer = taps.last_spatial(score_fn, image) if layer is None else layer
     activation, scores_of = taps.split(score_fn, image, layer)
     seen, back = jax.vjp(lambda x: spatial(x, image, layer, to_spatial), activation)
@@ -122,5 +123,5 @@ def meaningful_perturbation_at_layer(
     played = play(
         jax.vmap(score), lambda mask, step: score(mask)[None], cells, cells, target, rules
     )
-    kept = images.resize(played.mask, image.shape[:-1]) if resize else played.mask
+    kept = images.resize(played.mask, places) if resize else played.mask
     return answer(played, kept, game, details)
