@@ -50,21 +50,31 @@ def _call(arrays, args, *, program):
     return program(arrays, *args)
 
 
-def closed(fn: Callable, *args: Any) -> tuple[list[Any], Program]:
+def at_once(run: Callable, arrays: Any, *args: Any) -> Any:
+    """Run a program as it is."""
+    return run(arrays, *args)
+
+
+def closed(
+    fn: Callable, *args: Any, within: Callable[..., Any] = at_once
+) -> tuple[list[Any], Program]:
     """Take a function apart into the arrays that it closes over and a program of these.
 
     Args:
         fn: any JAX function.
         args: what it will be called with; `jax.ShapeDtypeStruct`s are enough.
+        within: within(run, arrays, *args) calls run(arrays, *args), under a transformation such as
+            `jax.shard_map`; hashable, since the program is compiled for it.
 
     Returns:
-        Arrays, and program(arrays, *args), which is fn(*args).
+        Arrays, and program(arrays, *args), which is fn(*args) within that.
     """
     arrays: list[Any] = []
     parts = _split(fn, arrays)
     with contextlib.suppress(closures.UnknownError):
-        return _kept(arrays), _Known(parts, _key(parts, closures.key))
-    arrays, program = opened(_filled(parts, iter(arrays)), *args)
+        return _kept(arrays), _Known(parts, _key(parts, closures.key), within)
+    fn = _filled(parts, iter(arrays))
+    arrays, program = opened(lambda *args: within(lambda _, *args: fn(*args), (), *args), *args)
     arrays = _kept(arrays)
     # Under another transformation it may be differentiated: then nobody shares the program.
     traced = any(isinstance(x, Tracer) for x in jax.tree.leaves((arrays, args)))
@@ -78,7 +88,7 @@ def split_arrays(tree: Any) -> tuple[list[Any], Hashable]:
     """
     arrays: list[Any] = []
     parts = _split(tree, arrays)
-    return arrays, _Known(parts, _key(parts, lambda leaf: leaf))
+    return arrays, _Known(parts, _key(parts, lambda leaf: leaf), at_once)
 
 
 def join_arrays(arrays: Sequence[Any], rest: Any) -> Any:
@@ -97,8 +107,12 @@ class _Known:
 
     parts: Any = dataclasses.field(compare=False)
     key: Hashable
+    within: Callable[..., Any]
 
     def __call__(self, arrays, *args):
+        return self.within(self._run, arrays, *args)
+
+    def _run(self, arrays, *args):
         return _filled(self.parts, iter(arrays))(*args)
 
 

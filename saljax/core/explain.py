@@ -1,8 +1,8 @@
 """From one image to many: the only vmap over images."""
 
+import dataclasses
 import functools
 import inspect
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +15,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
 from saljax.core.ask import ask, last_line_first
-from saljax.core.compiled import closed
+from saljax.core.compiled import at_once, closed
 from saljax.core.keys import RandomKey, own
 from saljax.core.types import Images, Method, ScoreFn
 from saljax.ops import images as image_ops
@@ -87,22 +87,21 @@ def explain(
     _refuse_one_hot(score_fn, images, targets)
     threefry = jax.random.key(0, impl="threefry2x32") if key is None else own(key)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(threefry, ids)
-    mesh_axis = _sharded_axis(images)
-    parts = 1 if mesh_axis is None else _size(*mesh_axis)
-    on_one_device = jax.tree.map(
-        lambda x: jax.ShapeDtypeStruct((x.shape[0] // parts, *x.shape[1:]), x.dtype),
-        (images, targets, keys),
-    )
+    devices = _sharded(images)
+    if devices is not None:
+        images, targets, keys = devices.put((images, targets, keys), PartitionSpec(devices.axis))
     every = _with_keys if "key" in inspect.signature(method).parameters else _without_keys
-    arrays, program = closed(Partial(every, method, score_fn), *on_one_device)
-    if mesh_axis is not None:
-        mesh, axis = mesh_axis
-        put = jax.device_put if isinstance(mesh, Mesh) else jax.sharding.reshard
-        arrays = put(arrays, NamedSharding(mesh, PartitionSpec()))
-        by_image = NamedSharding(mesh, PartitionSpec(axis))
-        images, targets, keys = put((images, targets, keys), by_image)
+    run = Partial(every, method, score_fn)
+    arrays, program = closed(run, images, targets, keys, within=devices or at_once)
+    if devices is not None:
+        arrays = devices.put(arrays, PartitionSpec())
     with last_line_first():
-        return _explain(arrays, images, targets, keys, program=program, mesh_axis=mesh_axis)
+        return _explain(arrays, images, targets, keys, program=program)
+
+
+@functools.partial(jax.jit, static_argnames="program")
+def _explain(arrays, images, targets, keys, *, program):
+    return program(arrays, images, targets, keys)
 
 
 def _with_keys(method, score_fn, images, targets, keys):
@@ -111,28 +110,6 @@ def _with_keys(method, score_fn, images, targets, keys):
 
 def _without_keys(method, score_fn, images, targets, keys):
     return jax.vmap(lambda x, t: method(score_fn, x, t))(images, targets)
-
-
-@functools.partial(jax.jit, static_argnames=("program", "mesh_axis"))
-def _explain(arrays, images, targets, keys, *, program, mesh_axis):
-    run = program
-    if mesh_axis is not None:
-        mesh, axis = mesh_axis
-        # Under shard_map a data-dependent loop ends on each device for its own images; under the
-        # partitioner its condition would be a reduction over all devices at every step.
-        run = jax.shard_map(
-            run,
-            mesh=mesh,
-            in_specs=(
-                PartitionSpec(),
-                PartitionSpec(axis),
-                PartitionSpec(axis),
-                PartitionSpec(axis),
-            ),
-            out_specs=PartitionSpec(axis),
-            check_vma=False,
-        )
-    return run(arrays, images, targets, keys)
 
 
 def _whole(name, values, number):
@@ -168,8 +145,33 @@ def _refuse_one_hot(score_fn, images, targets):
         )
 
 
-def _sharded_axis(images):
-    """The mesh and its axis along which images are sharded; in a jit, of a mesh of explicit axes.
+@dataclasses.dataclass(frozen=True)
+class _Devices:
+    """A mesh, and its axis along which images are sharded."""
+
+    mesh: Any
+    axis: Any
+
+    def put(self, arrays, spec):
+        put = jax.device_put if isinstance(self.mesh, Mesh) else jax.sharding.reshard
+        return put(arrays, NamedSharding(self.mesh, spec))
+
+    def __call__(self, run, arrays, *by_image):
+        """Run on each device for its own images.
+
+        Under shard_map a data-dependent loop ends on each device for itself; under the partitioner
+        its condition would be a reduction over all devices at every step.
+        """
+        spec = PartitionSpec(self.axis)
+        specs = (PartitionSpec(), *(spec for _ in by_image))
+        sharded = jax.shard_map(
+            run, mesh=self.mesh, in_specs=specs, out_specs=spec, check_vma=False
+        )
+        return sharded(arrays, *by_image)
+
+
+def _sharded(images):
+    """The devices on which images are, several; in a jit, of a mesh of explicit axes.
 
     Other tracers have no sharding yet, and the compiler finds one for them.
     """
@@ -177,8 +179,4 @@ def _sharded_axis(images):
     if not isinstance(sharding, NamedSharding):
         return None
     sharded = len(sharding.spec) > 0 and sharding.spec[0] is not None and sharding.mesh.size > 1
-    return (sharding.mesh, sharding.spec[0]) if sharded else None
-
-
-def _size(mesh, axes):
-    return math.prod(mesh.shape[name] for name in (axes if isinstance(axes, tuple) else (axes,)))
+    return _Devices(sharding.mesh, sharding.spec[0]) if sharded else None

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax.sharding import NamedSharding, PartitionSpec
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 
 import saljax
@@ -240,16 +240,25 @@ def test_settings_that_change_are_seen():
         np.testing.assert_allclose(new, 3 * old, rtol=1e-5)
 
 
-def test_on_eight_devices():
-    mesh = jax.make_mesh((8,), ("data",))
+@pytest.mark.parametrize("replicated", [False, True])
+def test_on_eight_devices(replicated):
+    mesh = jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
     images = jax.device_put(IMAGES, NamedSharding(mesh, PartitionSpec("data")))
     model, change = of_module()
-    score_fn = called(model)
-    for _ in range(2):
+    alone = jax.tree.map(lambda x: x, model)
+    if replicated:
+        model = jax.device_put(model, NamedSharding(mesh, PartitionSpec()))
+    score_fn, programs = called(model), set()
+    for factor in (1.0, 2.0):
+        model.kernel[...], alone.kernel[...] = (
+            factor * model.kernel[...],
+            factor * alone.kernel[...],
+        )
         found = saljax.explain(look, score_fn, images, TARGETS)
+        programs.add(explain._explain._cache_size())
         assert len(found.sharding.device_set) == 8
-        np.testing.assert_allclose(found, one_by_one(look, model), rtol=1e-4, atol=1e-5)
-        change()
+        np.testing.assert_allclose(found, one_by_one(look, alone), rtol=1e-4, atol=1e-5)
+    assert len(programs) == 1
 
 
 def test_inside_a_jit_and_under_a_derivative():
