@@ -151,9 +151,11 @@ def test_the_map_is_the_mean_and_the_uncertainty_the_variance_whatever_class_is_
         expected = [resize(one, SIZE) for one in cells]
         np.testing.assert_allclose(maps[0, 1], expected[0], rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(maps[1], [expected[1]] * 3, rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(
+    np.testing.assert_allclose(
         made(some_classifier(), images[0], 1),
         saljax.explain(made, some_classifier(), images, [1, 0])[0],
+        rtol=1e-5,
+        atol=1e-5,
     )
 
 
