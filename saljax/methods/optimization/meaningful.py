@@ -114,14 +114,14 @@ def meaningful_perturbation(
     (preservation) and 2 (`top`) and section 2 (the circle), which its copy lost and its text tells.
     As in the paper's code: TV is isotropic, where the printed norm reads anisotropic; tau is a
     whole number of pixels in an enlarged image, where S2 writes a uniform shift to either side;
-    upsampling repeats cells. Unlike it, so that a mirrored image has the mirrored map: offsets end
-    at 4 and not at 3, TV looks both ways, a pixel between two cells takes half of each, and the
-    discs are averaged and not sampled for the cells. Also unlike it: the gradient goes through the
-    blur of the mask, which the code leaves out; the discs are compared with the image fully
-    perturbed, as S2 says, and not with the largest disc; the code blurs the picture's file before
-    it is resized (give that picture as `baseline` for the same). In images of other sizes all
-    lengths keep their share of each axis, and the discs are those of a 224 x 224 image in
-    proportion to the diagonal, our choice.
+    upsampling repeats cells. Unlike it, so that a mirrored image has the mirrored map (but for the
+    shifts, which are drawn): offsets end at 4 and not at 3, TV looks both ways, a pixel between two
+    cells takes half of each, and the discs are averaged and not sampled for the cells. Also unlike
+    it: the gradient goes through the blur of the mask, which the code leaves out; the discs are
+    compared with the image fully perturbed, as S2 says, and not with the largest disc; the code
+    blurs the picture's file before it is resized (give that picture as `baseline` for the same). In
+    images of other sizes all lengths keep their share of each axis, and the discs are those of a
+    224 x 224 image in proportion to the diagonal, our choice.
     """
     spatial = images.space(image)
     defaults = defaults_for(spatial)
