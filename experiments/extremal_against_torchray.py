@@ -114,6 +114,7 @@ def main():
             num_steps=num_steps,
             baseline=MEAN_COLOR,
             details=True,
+            nodes="corner",  # where TorchRay has them
         )
         program = jax.jit(method).lower(score_fn, jnp.asarray(images[0]), 0).compile()
         print(f"\n{options.model}, {num_steps} steps, {len(areas)} areas in one batch\n")
