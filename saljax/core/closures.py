@@ -8,6 +8,7 @@ or anything unknown does not: who keeps what it computed, or compiled, keeps old
 import dataclasses
 import dis
 import functools
+import inspect
 import pathlib
 import sys
 import types
@@ -19,10 +20,9 @@ import jax
 import numpy as np
 
 _SETTINGS = (type(None), bool, int, float, complex, str, bytes, np.generic, np.dtype, Enum, type)
-_COUNTS = (type(None), bool, int, str)
 _BUILT_IN = (types.BuiltinFunctionType, types.EllipsisType, range, slice)
 _LIBRARIES = ("jax", "jaxlib", "numpy")
-_INSTALLED = ("/site-packages/", "/dist-packages/", str(pathlib.Path(__file__).parents[1]))
+_INSTALLED = ("/site-packages/", "/dist-packages/", pathlib.Path(__file__).parents[1].as_posix())
 
 
 class UnknownError(Exception):
@@ -32,8 +32,8 @@ class UnknownError(Exception):
 def key(value: Any) -> Hashable:
     """What tells a setting, or a function that reaches nothing but settings, from others.
 
-    Functions that an installed library has under their name are taken at their word. What a
-    function counts for itself, in a list or a variable that it assigns, is no setting.
+    Functions that an installed library has under their name are taken at their word. A log that a
+    function appends to, and variables that it assigns, such as a count, are no settings of it.
 
     Args:
         value: a number, a string, a function, ...
@@ -44,38 +44,39 @@ def key(value: Any) -> Hashable:
     Raises:
         UnknownError: it is, or may reach, something else.
     """
-    return _key(value, (), ())
+    return _key(value, (), {})
 
 
-def _key(value, names, above):
-    def keys(values: Iterable[Any]):
-        return tuple(_key(each, names, above) for each in values)
+def _key(value, names, seen):
+    """`names`, of globals and attributes, are those in the code that reaches the value."""
+
+    def keys(values: Iterable[Any], names=names):
+        return tuple(_key(each, names, seen) for each in values)
 
     if isinstance(value, _SETTINGS):
         return type(value), value
     if isinstance(value, tuple):
         return type(value), keys(value)
-    if isinstance(value, list | set | dict):
-        inside = list(value.values() if isinstance(value, dict) else value)
-        if any(isinstance(each, float | complex | np.generic) for each in inside):
+    if isinstance(value, list):
+        if "append" not in names:
             raise UnknownError
-        return type(value), keys(each for each in inside if not isinstance(each, _COUNTS))
+        return list
     if isinstance(value, functools.partial):
         return keys((value.func, value.args, *sorted(value.keywords.items())))
     if isinstance(value, types.MethodType):
         return keys((value.__func__, value.__self__))
     if isinstance(value, types.FunctionType):
-        if value in above or _is_by_name(value):
-            return value
-        reached = tuple(_key(each, *_with(value, above)) for each in _reached(value))
-        return value.__code__, reached
+        if value in seen or _is_by_name(value):
+            return seen.get(value, value)
+        seen[value] = len(seen)
+        return value.__code__, keys(_reached(value), _names(value.__code__)[0])
     if isinstance(value, types.ModuleType):
         inside = {} if _is_installed(getattr(value, "__file__", None)) else vars(value)
         return value.__name__, keys(inside[name] for name in names if name in inside)
     if isinstance(value, jax.Array | np.ndarray):
         raise UnknownError
     if hasattr(value, "__wrapped__"):  # a jit, a derivative of its own, a cache
-        return value, keys((value.__wrapped__,))
+        return value, keys((inspect.unwrap(value),))
     if isinstance(value, _BUILT_IN) or type(value).__module__.partition(".")[0] in _LIBRARIES:
         return _hashed(value)
     if dataclasses.is_dataclass(value) and type(value).__hash__ is not object.__hash__:
@@ -88,10 +89,6 @@ def _hashed(value):
         return type(value), hash(value), value
     except TypeError:
         raise UnknownError from None
-
-
-def _with(function, above):
-    return _names(function.__code__)[0], (*above, function)
 
 
 def _reached(function):

@@ -225,17 +225,24 @@ def one_by_one_of(score_fn):
 
 
 def test_settings_that_change_are_seen():
-    held, power = [1.0], 1.0
+    held, named, power = [1.0], {"power": 1}, 1.0
+
+    def helper(images):
+        return images.mean((1, 2)) * power
 
     def of_list(images):
         return images.mean((1, 2)) * held[0]
 
-    def of_variable(images):
-        return images.mean((1, 2)) * power
+    def of_dictionary(images):
+        return images.mean((1, 2)) * named["power"]
 
-    before = [saljax.explain(look, f, IMAGES, TARGETS % 2) for f in (of_list, of_variable)]
-    held[0] = power = 3.0
-    after = [saljax.explain(look, f, IMAGES, TARGETS % 2) for f in (of_list, of_variable)]
+    def of_helper(images):
+        return helper(images)
+
+    ways = (of_list, of_dictionary, helper, of_helper)
+    before = [saljax.explain(look, f, IMAGES, TARGETS % 2) for f in ways]
+    held[0] = named["power"] = power = 3
+    after = [saljax.explain(look, f, IMAGES, TARGETS % 2) for f in ways]
     for old, new in zip(before, after, strict=True):
         np.testing.assert_allclose(new, 3 * old, rtol=1e-5)
 
