@@ -6,6 +6,7 @@ ReLU and every skip connection whatever framework wrote them. No other file know
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -45,9 +46,29 @@ class Operation:
         return self.compute(*inputs)
 
 
-Enter = Literal["all", "plain", "tagged"]
+Path = tuple[int, ...]
+"""Where an operation is in a traced function: its number there, after those of the calls around."""
+
+
+class Where(NamedTuple):
+    """A place in a traced function, the same however it is read.
+
+    Attributes:
+        path: of the operation, or of the call.
+        scope: names that are open there, of `jax.named_scope`, such as "ResNet/layer4/conv1".
+        call: the name of the function, if it is a call that was entered.
+    """
+
+    path: Path = ()
+    scope: str = ""
+    call: str | None = None
+
+
+Enter = Literal["all", "plain", "tagged"] | frozenset[Path]
 Visit = Callable[[Operation, list[Any]], Any]
 """visit(operation, inputs) -> outputs: what is done with an operation on the image."""
+After = Callable[[Where, list[Any]], list[Any]]
+"""after(where, outputs) -> outputs: what is done with what an operation, or a call, gave."""
 
 
 class Program(NamedTuple):
@@ -155,7 +176,14 @@ def operations(program: Program, *args: Any) -> list[Operation]:
     return found
 
 
-def read(program: Program, args: Sequence[Any], visit: Visit, *, enter: Enter) -> list[Any]:
+def read(
+    program: Program,
+    args: Sequence[Any],
+    visit: Visit,
+    *,
+    enter: Enter,
+    after: After = lambda where, outputs: outputs,
+) -> list[Any]:
     """Evaluate a traced function, visiting each operation on values that depend on the image.
 
     Args:
@@ -163,8 +191,10 @@ def read(program: Program, args: Sequence[Any], visit: Visit, *, enter: Enter) -
         args: its arguments; the first is the image.
         visit: called for each such operation in the place of its computation.
         enter: which calls are read too: "all" (jit, remat, custom derivatives, which are lost),
-            "plain", those without a derivative of their own, or "tagged", those with a tag inside.
-            Where not all are, the derivative of everything stays what it was.
+            "plain", those without a derivative of their own, "tagged", those with a tag inside, or
+            those on the way to paths. Where not all are, the derivative of everything stays what
+            it was.
+        after: called with what each such operation gave, and each call that was entered.
 
     Returns:
         The outputs, flat.
@@ -172,10 +202,10 @@ def read(program: Program, args: Sequence[Any], visit: Visit, *, enter: Enter) -
     leaves = jax.tree.leaves(args)
     images = len(jax.tree.leaves(args[0]))
     marks = [_IMAGE] * images + [_OTHER] * (len(leaves) - images)
-    return list(_read(program.closed, leaves, marks, visit, enter)[0])
+    return list(_read(program.closed, leaves, marks, visit, enter, after, Where())[0])
 
 
-def _read(closed, inputs, marks, visit, enter):
+def _read(closed, inputs, marks, visit, enter, after, around):
     """Values and marks of the outputs; a mark tells what depends on the image and what is 0."""
     jaxpr = getattr(closed, "jaxpr", closed)
     known = dict(zip(jaxpr.invars, zip(inputs, marks, strict=True), strict=True))
@@ -187,17 +217,20 @@ def _read(closed, inputs, marks, visit, enter):
             return atom.val, _ZERO if np.ndim(atom.val) == 0 and atom.val == 0 else _OTHER
         return known[atom]
 
-    for eqn in jaxpr.eqns:
+    for number, eqn in enumerate(jaxpr.eqns):
         atoms = [value_of(atom) for atom in eqn.invars]
         inputs, marks = [value for value, _ in atoms], [mark for _, mark in atoms]
-        called = _entered(eqn, enter)
+        path = (*around.path, number)
+        called = _entered(eqn, enter, path)
         operation = _operation(eqn, marks, rectify=enter == "all")
         if _IMAGE not in marks:
             stays = eqn.primitive.name in ("broadcast_in_dim", "convert_element_type")
             outputs, mark = operation(*inputs), _ZERO if stays and marks[0] == _ZERO else _OTHER
         elif called is not None:
-            inside = _read(called, inputs, marks, visit, enter)
-            known |= zip(eqn.outvars, zip(*inside, strict=True), strict=True)
+            where = Where(path, _scope(eqn, around), str(eqn.params.get("name", "")))
+            inside, marks = _read(called, inputs, marks, visit, enter, after, where)
+            inside = after(where, list(inside))
+            known |= zip(eqn.outvars, zip(inside, marks, strict=True), strict=True)
             continue
         else:
             if len(operation.dependent) < len(inputs):
@@ -207,6 +240,8 @@ def _read(closed, inputs, marks, visit, enter):
             outputs = visit(operation, inputs) if smooth else operation(*inputs)
             mark = _IMAGE
         outputs = [outputs] if len(eqn.outvars) == 1 else outputs
+        if mark == _IMAGE:
+            outputs = after(Where(path, _scope(eqn, around)), list(outputs))
         known |= {var: (x, mark) for var, x in zip(eqn.outvars, outputs, strict=True)}
     return tuple(zip(*map(value_of, jaxpr.outvars), strict=True))
 
@@ -256,11 +291,21 @@ def _has_tap(closed):
     return any(_is_named(eqn, "tap:") or (c is not None and _has_tap(c)) for eqn, c in inner)
 
 
-def _entered(eqn, enter):
+def _scope(eqn, around):
+    """The names open at an operation, those of transformations such as vmap(layer) left out."""
+    names, before = str(eqn.source_info.name_stack), None
+    while names != before:
+        names, before = re.sub(r"\w+\(([^()]*)\)", r"\1", names), names
+    return "/".join(part for part in (*around.scope.split("/"), *names.split("/")) if part)
+
+
+def _entered(eqn, enter, path):
     """The function that a call runs, if it is to be read too."""
     called = None if _is_named(eqn, "tap:", "rule:") else _called(eqn)
     if called is None or enter == "all":
         return called
+    if isinstance(enter, frozenset):
+        return called if any(to[: len(path)] == path != to for to in enter) else None
     wanted = _has_tap(called) if enter == "tagged" else not eqn.primitive.name.startswith("custom_")
     return called if wanted else None
 
