@@ -8,6 +8,7 @@ import importlib
 
 from saljax.core import scores as scores
 from saljax.core.explain import explain as explain
+from saljax.core.layers import layers as layers
 from saljax.core.override import override as override
 from saljax.core.taps import tag as tag
 from saljax.methods.cams.grad_cam import grad_cam as grad_cam

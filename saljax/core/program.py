@@ -45,6 +45,12 @@ class Operation:
         """Compute the operation, for these or for other inputs, such as clipped weights."""
         return self.compute(*inputs)
 
+    @property
+    def inside(self) -> tuple[str, ...]:
+        """Names of the functions that are called inside, if it is a call."""
+        jaxpr = self.settings.get("jaxpr")
+        return tuple(str(eqn.params.get("name", "")) for eqn in getattr(jaxpr, "eqns", ()))
+
 
 Path = tuple[int, ...]
 """Where an operation is in a traced function: its number there, after those of the calls around."""

@@ -10,9 +10,9 @@ from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
 from saljax.core import scores
-from saljax.core.ask import ask
-from saljax.core.override import Rules, evaluate, trace_for_rules
-from saljax.core.program import Operation, Program, operations, trace
+from saljax.core.layers import alone, traced
+from saljax.core.override import Rules, evaluate
+from saljax.core.program import Operation, operations
 from saljax.core.types import Image, Images, ScoreFn, Scores, Target
 from saljax.ops import images as image_ops
 
@@ -248,21 +248,6 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
             "with saljax.tag(x, name), or give `layer`"
         )
     return spatial[-1]
-
-
-def traced(score_fn: ScoreFn, images: Images, *, for_rules: bool = False) -> Program:
-    """The traced score function; `for_rules` if it is read with more, see `override`."""
-    return (trace_for_rules if for_rules else trace)(functools.partial(ask, score_fn), images)
-
-
-def alone(image):
-    """The image as a batch of one.
-
-    Raises:
-        ValueError: see `saljax.ops.images.check`.
-    """
-    image_ops.check(image, one=True)
-    return jnp.asarray(image)[None]
 
 
 def _tags(program, images) -> dict[str, tuple[int, ...]]:
