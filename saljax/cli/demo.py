@@ -16,7 +16,7 @@ def demo(out: Path) -> None:
     from saljax.runs import store
     from saljax.runs.progress import progress
 
-    with mistakes(), progress("explaining", 3) as advance:
+    with mistakes(), progress("explaining", 4) as advance:
         store.check_writable(out)
         echo(f"{demo_pictures.ABOUT}\n")
         for name, says, picture in demo_pictures.pages():

@@ -1,4 +1,4 @@
-"""The pictures of `saljax demo`: GLAS and RGLAS on generated birds whose evidence is known."""
+"""The pictures of `saljax demo`: maps of generated birds whose evidence is known."""
 
 import io
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ import saljax
 from saljax.core.types import ScoreFn
 from saljax.data.generated import birdlets
 from saljax.report import grids
+from saljax.runs import classifier
+from saljax.runs.explainers import equipped
 from saljax.runs.hyperparameters import coarse_to_fine
 from saljax.runs.loop import score
 from saljax.runs.records import title
@@ -28,6 +30,11 @@ ROUNDS = (1, 2, 3, 4)
 SHOWN = 384
 """Pixels a side of the pictures shown; the classifier sees the same scenes at 96."""
 FINE = 1.5
+LEARNED = {
+    "DRE": ("dre", saljax.dre),
+    "masking model": ("masking_model", saljax.masking_model),
+    "variational": ("variational", saljax.variational),
+}
 
 
 def pages() -> Iterator[tuple[str, str, bytes]]:
@@ -51,6 +58,11 @@ def pages() -> Iterator[tuple[str, str, bytes]]:
         "flock",
         "RGLAS explains, darkens what it found and explains again: a bird a round.",
         _png(_flocks(score_fn)),
+    )
+    yield (
+        "one_pass",
+        "Explainers that learned, a map from one pass: DRE, a masking model, variational maps.",
+        _png(_one_pass()),
     )
 
 
@@ -129,6 +141,33 @@ def _flocks(score_fn: ScoreFn) -> list[grids.Row]:
             np.any([one.diagnostic_mask for one in scene.birds], axis=0),
         )
         for i, scene in enumerate(large)
+    ]
+
+
+def _one_pass() -> list[grids.Row]:
+    known = classifier.load("birdlets", None)
+    images = jnp.stack([jnp.asarray(birdlets.sample(SEED, index).image) for index in BIRDS])
+    scores = np.asarray(score(known.probabilities, images))
+    found = scores.argmax(1)
+    maps = [
+        np.asarray(
+            saljax.explain(equipped(partial(method), name, known), known.logits, images, found)
+        )
+        for name, method in LEARNED.values()
+    ]
+    large = [birdlets.sample(SEED, index, size=SHOWN) for index in BIRDS]
+    return [
+        grids.outlined(
+            grids.comparison(
+                one.image,
+                [m[i] for m in maps],
+                list(LEARNED),
+                title(scores[i], int(found[i]), birdlets.SPECIES),
+                "one pass",
+            ),
+            one.diagnostic_mask,
+        )
+        for i, one in enumerate(large)
     ]
 
 
