@@ -6,7 +6,7 @@ A method is a pure function of one image, `method(score_fn, image, target, *, ..
 
 import importlib
 
-from saljax.core import scores as scores
+from saljax import scores as scores
 from saljax.core.explain import explain as explain
 from saljax.core.layers import layers as layers
 from saljax.core.override import override as override

@@ -14,6 +14,7 @@ BELOW = {"metrics", "methods", "models", "data", "core", "ops"}
 MAY_IMPORT = {
     "ops": {"ops"},
     "core": {"core", "ops"},
+    "adapters": {"adapters", "core", "ops"},
     "methods": {"methods", "core", "ops"},
     "metrics": {"metrics", "core", "ops"},
     "models": {"models", "core.taps", "data"},
@@ -61,7 +62,7 @@ def test_only_the_right_rooms_know_flax_and_jaxprs(path):
     place = str(path.relative_to(ROOT))
     names = imported(path)
     if any(is_under(name, "flax") for name in names):
-        assert place.startswith(("models/", "methods/learned/"))
+        assert place.startswith(("models/", "methods/learned/", "adapters/"))
     if any(is_under(name, "jax.extend") or is_under(name, "jax._src") for name in names):
         assert place == "core/program.py"
     assert path.name not in ("utils.py", "base.py")

@@ -1,14 +1,11 @@
-"""Making a score function: preprocessing, probabilities, sums over classes, host callbacks.
+"""Making a score function: preprocessing, probabilities, sums over classes.
 
 Each helper wraps a score function in `jax.tree_util.Partial`, a pytree: the weights inside stay
 arguments of the compiled program and never become constants of it.
 """
 
-import dataclasses
-import functools
-import math
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -225,65 +222,3 @@ def class_sums(score_fn: ScoreFn, groups: Sequence[Sequence[int]], num_classes: 
             )
         membership[list(members), column] = 1.0
     return Partial(_class_sums, as_pytree(score_fn), jnp.asarray(membership))
-
-
-def from_callback(fn: Callable[[np.ndarray], np.ndarray], num_classes: int) -> ScoreFn:
-    """Score function of any black box on the host: torch, TensorFlow, a web service.
-
-    The box is called from inside the compiled program with whole batches: all perturbed images of
-    a chunk, for all images of the call, arrive in one array. Forward-only methods work with it;
-    there are no gradients.
-
-    Args:
-        fn: numpy images (N, *spatial, C) float32 in [0, 1] -> scores (N, num_classes). It must
-            answer the same for the same image whatever else is in the batch.
-        num_classes: K.
-
-    Returns:
-        Score function that can be jitted and vmapped; it raises TypeError when a derivative is
-        asked for.
-
-    Raises:
-        jax.errors.JaxRuntimeError: when it is called, with a line that says so: `fn` returned
-            another shape than (N, num_classes), or raised something itself.
-    """
-    return Partial(_Host(fn, num_classes))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Host:
-    """The score function of a function on the host; the same for the same function."""
-
-    fn: Callable[[np.ndarray], np.ndarray]
-    num_classes: int
-
-    def __call__(self, images):
-        return _on_host(self, images)
-
-    def answer(self, rank, batch):
-        """Scores of images that have this many axes, whatever axes come before them."""
-        batch = np.asarray(batch, np.float32)
-        leading, shape = batch.shape[:-rank], batch.shape[-rank:]
-        scores = np.asarray(self.fn(batch.reshape(-1, *shape)), np.float32)
-        expected = (math.prod(leading), self.num_classes)
-        if scores.shape != expected:
-            raise ValueError(
-                f"the callback must return scores of shape {expected}, one row an image; got "
-                f"{scores.shape}."
-            )
-        return scores.reshape(*leading, self.num_classes)
-
-
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _on_host(host, images):
-    answer = functools.partial(host.answer, images.ndim - 1)
-    out = jax.ShapeDtypeStruct((images.shape[0], host.num_classes), jnp.float32)
-    return jax.pure_callback(answer, out, images, vmap_method="expand_dims")
-
-
-@_on_host.defjvp
-def _(host, primals, tangents):
-    raise TypeError(
-        "a score function on the host (`from_callback`) has no derivative; use a method that only "
-        "asks for scores: glas, rglas, occlusion, rise, lime, ..."
-    )

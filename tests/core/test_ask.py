@@ -54,13 +54,13 @@ def nested(x):
 
 
 WRONG = {
-    "NNX in training": (lambda: Training(nnx.Rngs(0)), r"call model\.eval\(\), or take nnx\.view"),
+    "NNX in training": (lambda: Training(nnx.Rngs(0)), r"call model\.eval\(\), or take .*from_nnx"),
     "a lambda of it": (lambda: (lambda m: lambda x: m(x))(Training(nnx.Rngs(0))), "model.eval"),
-    "Linen in training": (lambda: applied(Norm()), r"model\.apply\(v, x, train=False\)"),
+    "Linen in training": (lambda: applied(Norm()), r"from_linen\(model, variables, train=False\)"),
     "Linen that drops": (lambda: applied(Dropout()), r"draws at random.*train=False"),
     "numpy": (lambda: lambda x: np.asarray(x).mean((1, 2)), "leaves JAX for numpy.*from_callback"),
     "a constant of numpy": (lambda: lambda x: np.ones((len(x), 3)), "leaves JAX for numpy"),
-    "torch": (lambda: Tensors(), "does not take arrays of JAX.*from_callback"),
+    "torch": (lambda: Tensors(), "does not take arrays of JAX.*from_callback.*from_torch"),
     "a value": (lambda: lambda x: nested(x) * float(x.mean()), "asks for the value.*jnp.where"),
     "a condition": (
         lambda: lambda x: nested(x) if x.mean() > 0 else -nested(x),
@@ -73,10 +73,13 @@ WRONG = {
     "one score": (lambda: lambda x: x.mean((1, 2, 3)), r"got shape .*scores\[:, None\]"),
     "one row": (lambda: lambda x: nested(x)[0], r"got shape \(3,\) .*jax\.vmap\(score_fn\)"),
     "rows too few": (lambda: lambda x: nested(x)[:0], r"got shape \(0, 3\) of \d+ images"),
-    "a tuple": (lambda: lambda x: (nested(x), 0), "got tuple; take the scores out of it"),
+    "a tuple": (
+        lambda: lambda x: (nested(x), 0),
+        r"got tuple of 0, 1; saljax\.scores\.select\(score_fn, 0\)",
+    ),
     "a dictionary": (
         lambda: lambda x: {"logits": nested(x)},
-        "got dict; take the scores out of it",
+        r"got dict of 'logits'; saljax\.scores\.select\(score_fn, 'logits'\)",
     ),
     "None": (lambda: lambda x: None, r"got None; is there a return\?"),
     "whole numbers": (

@@ -1,0 +1,1 @@
+"""Score functions from models of other frameworks, one file a framework; see `saljax.scores`."""
