@@ -1,7 +1,5 @@
 """Files that `torch.save` wrote, read without running any code of theirs."""
 
-import argparse
-import re
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -9,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from saljax.models import torch_pickles
 from saljax.models.state_dicts import is_copy
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "params", "weights")
@@ -25,27 +24,16 @@ def read(path: Path, say: Callable[[str], None]) -> dict[str, np.ndarray]:
         say: told what is passed over.
 
     Returns:
-        The tensors; those of bfloat16 as float32.
+        The tensors.
 
     Raises:
-        ValueError: torch is not there; the file is damaged, or holds more than tensors, numbers
+        ValueError: the file is damaged, or holds more than tensors, numbers
             and texts; or no state dict, or several.
     """
-    try:
-        import torch  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        raise ValueError(
-            f"{path}: reading a torch file needs torch: pip install 'saljax[torch]', "
-            "or give the weights as .safetensors"
-        ) from None
-    content = _loaded(path, torch)
-    tensors, rest = _state_dict(path, content, torch)
+    tensors, rest = _state_dict(path, _loaded(path))
     if rest:
         say(f"passed over: {', '.join(rest)}")
-    return {
-        name: (value.float() if value.is_floating_point() else value).detach().numpy()
-        for name, value in tensors.items()
-    }
+    return {name: np.array(value) for name, value in tensors.items()}
 
 
 def is_one(path: Path) -> bool:
@@ -56,36 +44,34 @@ def is_one(path: Path) -> bool:
 
 
 def _inside(path: Path) -> list[str]:
-    if not zipfile.is_zipfile(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile:
         return []
-    with zipfile.ZipFile(path) as archive:
-        return archive.namelist()
 
 
-def _loaded(path: Path, torch: Any) -> Any:
+def _loaded(path: Path) -> Any:
     if any(name.endswith("/constants.pkl") for name in _inside(path)):
         raise ValueError(f"{path}: is a program of TorchScript; {SAVE_TENSORS}")
     try:
-        # What trainers keep beside the weights: a record of options, which runs nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises many kinds for a damaged file
-        kind = re.search(r"GLOBAL ([\w.]+) was not an allowed", str(error))
-        if kind:
-            raise ValueError(
-                f"{path}: is more than a state dict: opening its {kind[1]} would run code that "
-                f"came with it; where you made it, {SAVE_TENSORS}"
-            ) from None
+        return torch_pickles.load(path)
+    except torch_pickles.RefusedError as refused:
+        raise ValueError(
+            f"{path}: is more than a state dict: opening its {refused.name} would run code that "
+            f"came with it; where you made it, {SAVE_TENSORS}"
+        ) from None
+    except Exception as error:  # of many kinds, for a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path}: damaged, or not a plain torch state dict ({reason})") from None
 
 
-def _state_dict(path: Path, content: Any, torch: Any) -> tuple[dict[str, Any], list[str]]:
+def _state_dict(path: Path, content: Any) -> tuple[dict[str, Any], list[str]]:
     """The tensors by name, and the names of what lies beside them."""
     passed: list[str] = []
-    while inside := [name for name, one in _items(content) if _holds_tensors(one, torch)]:
+    while inside := [name for name, one in _items(content) if _holds_tensors(one)]:
         known = [name for name in WRAPPERS if name in inside]
-        if not known and any(torch.is_tensor(one) for _, one in _items(content)):
+        if not known and any(isinstance(one, np.ndarray) for _, one in _items(content)):
             break
         own = known or [name for name in inside if not is_copy(name)] or inside
         if len(own) > 1 and not known:
@@ -95,7 +81,7 @@ def _state_dict(path: Path, content: Any, torch: Any) -> tuple[dict[str, Any], l
             )
         passed += [name for name in content if name != own[0]]
         content = content[own[0]]
-    tensors = {name: one for name, one in _items(content) if torch.is_tensor(one)}
+    tensors = {name: one for name, one in _items(content) if isinstance(one, np.ndarray)}
     if not tensors:
         raise ValueError(f"{path}: holds no state dict; {SAVE_TENSORS}")
     return tensors, passed + [name for name, _ in _items(content) if name not in tensors]
@@ -108,5 +94,5 @@ def _items(content: Any) -> Iterable[tuple[str, Any]]:
     return ()
 
 
-def _holds_tensors(content: Any, torch: Any) -> bool:
-    return any(torch.is_tensor(one) or _holds_tensors(one, torch) for _, one in _items(content))
+def _holds_tensors(content: Any) -> bool:
+    return any(isinstance(one, np.ndarray) or _holds_tensors(one) for _, one in _items(content))

@@ -11,16 +11,12 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import safetensors
+import safetensors.numpy
 from flax import nnx
 
 from saljax.models import torch_files
 from saljax.models.state_dicts import Say
-
-try:
-    import safetensors
-    import safetensors.numpy
-except ImportError:
-    raise ImportError("weights are kept as safetensors: pip install 'saljax[weights]'") from None
 
 Tensors = Mapping[str, np.ndarray]
 Arrays = Mapping[str, np.ndarray | jax.Array]
@@ -46,7 +42,7 @@ def read(path: str | os.PathLike, say: Say = lambda text: None) -> dict[str, np.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        ValueError: it is empty, damaged, of an unknown kind, or needs torch, which is not there.
+        ValueError: it is empty, damaged or of an unknown kind, or more than weights.
     """
     path = Path(path)
     if not path.exists():

@@ -4,7 +4,6 @@ Flax is imported where a model is built and not before: listing the models is as
 """
 
 import difflib
-import importlib.util
 import os
 from dataclasses import dataclass
 from importlib import resources
@@ -145,13 +144,7 @@ def weights_file(
         return Path(str(resources.files("saljax") / "assets" / f"{name}.safetensors"))
     known = published.PUBLISHED.get(name, {})
     if str(weights).lower() in known:
-        source = known[str(weights).lower()]
-        if source.url.endswith(".pth") and importlib.util.find_spec("torch") is None:
-            raise ValueError(
-                f"{source.url}: reading it needs torch: pip install 'saljax[torch]', "
-                "or give the weights as .safetensors"
-            )
-        return published.fetch(source, published.cache(), progress)
+        return published.fetch(known[str(weights).lower()], published.cache(), progress)
     path = Path(weights)
     if not path.suffix and not path.exists():
         raise ValueError(

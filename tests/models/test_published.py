@@ -182,14 +182,6 @@ def test_live_urls_are_torchvisions():
         assert ours == {version: theirs[version].url for version in ours}
 
 
-def test_without_torch_nothing_is_downloaded(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(published, "fetch", None)
-    with pytest.raises(ValueError, match=r"needs torch: pip install 'saljax\[torch\]'") as why:
-        models.load("resnet18", "imagenet1k_v1")
-    one_line(why)
-
-
 @pytest.mark.parametrize(
     ("platform", "environment", "folder"),
     [

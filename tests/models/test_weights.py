@@ -133,14 +133,6 @@ def test_folder_instead_of_file(tmp_path):
         weights.read(tmp_path / "w.safetensors")
 
 
-def test_torch_file_without_torch(tmp_path, monkeypatch):
-    (tmp_path / "w.pth").write_bytes(b"x")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ValueError, match=r"needs torch: pip install 'saljax\[torch\]'") as caught:
-        weights.read(tmp_path / "w.pth")
-    one_line(caught)
-
-
 @pytest.mark.parametrize(
     ("name", "wrappers"),
     [
