@@ -234,7 +234,8 @@ def _read(closed, inputs, marks, visit, enter, after, around):
             outputs, mark = operation(*inputs), _ZERO if stays and marks[0] == _ZERO else _OTHER
         elif called is not None:
             where = Where(path, _scope(eqn, around), str(eqn.params.get("name", "")))
-            inside, marks = _read(called, inputs, marks, visit, enter, after, where)
+            inside = _read(called, inputs, marks, visit, enter, after, where)
+            inside, marks = inside or ((), ())  # dead code may be a call without outputs
             inside = after(where, list(inside))
             known |= zip(eqn.outvars, zip(inside, marks, strict=True), strict=True)
             continue
