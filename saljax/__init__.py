@@ -63,10 +63,11 @@ from saljax.ops.soft_topk import soft_topk as soft_topk
 __version__ = "0.2.0"
 
 
-# Models and explainers that learn need flax, which takes longer to import than all of saljax;
-# metrics and data are rarely needed at once. They come with their first use.
+# Models and explainers that learn need flax, pictures matplotlib, which take longer to import than
+# all of saljax; metrics and data are rarely needed at once. They come with their first use.
 _MODULES = ("models", "metrics", "data")
 _LATER = {
+    "plot": "report.plot",
     "train_dre": "training.by_name",
     "train_masking_model": "training.by_name",
     "train_variational": "training.by_name",

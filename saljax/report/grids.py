@@ -135,6 +135,13 @@ def sheet(rows: Sequence[Row]) -> list[Row]:
     return [Row("", "", sum(pairs[i : i + 2], ())) for i in range(0, len(pairs), 2)]
 
 
+class Page(Figure):
+    """A figure that notebooks show, though pyplot does not know it."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
 @_font()
 def grid(rows: Sequence[Row]) -> Figure:
     """Rows of panels as one figure.
@@ -153,7 +160,7 @@ def grid(rows: Sequence[Row]) -> Figure:
     width = 2 * margin + columns * PANEL + (columns - 1) * gap
     pitch = header + tall + footer + 2 * gap
     height = 2 * margin + len(rows) * pitch - 2 * gap
-    figure = Figure(figsize=(width, height), facecolor="white")
+    figure = Page(figsize=(width, height), facecolor="white")
     renderer = FigureCanvasAgg(figure).get_renderer()
 
     def write(x: float, y: float, text: str, room: float, **style) -> float:
