@@ -45,6 +45,37 @@ def map_of(
     return _no_infinity(saliency)
 
 
+def any_map(saliency: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Return a map of any shape as float32, NaN where it is infinite."""
+    return _no_infinity(jnp.asarray(saliency, jnp.float32))
+
+
+def shares(saliency: Float[Array, "..."]) -> Float[Array, " values"]:
+    """What share each value has of the sum of all absolute ones; NaN where that is 0 or NaN."""
+    size = jnp.abs(any_map(saliency)).ravel()
+    size = size / jnp.where(size.max() > 0, size.max(), jnp.nan)  # the sum cannot overflow then
+    return size / size.sum()
+
+
+def map_and_mask(
+    saliency: Float[Array, "*spatial"], mask: Bool[Array, "*spatial"] | Num[Array, "boxes 4"]
+) -> tuple[Float[Array, "*spatial"], Bool[Array, "*spatial"]]:
+    """Return a map as float32, NaN where it is infinite, and the pixels of an object.
+
+    Raises:
+        ValueError: the mask is neither booleans of the map's shape nor boxes on a picture.
+    """
+    saliency, mask = any_map(saliency), mask if hasattr(mask, "dtype") else jnp.asarray(mask)
+    if mask.dtype != jnp.bool_ and saliency.ndim == 2 and mask.shape[1:] == (4,):
+        return saliency, box_ops.inside_boxes(mask, saliency.shape)
+    if mask.dtype != jnp.bool_ or mask.shape != saliency.shape:
+        raise ValueError(
+            f"`mask` must be of booleans, of the map's shape {saliency.shape}, or boxes (B, 4); "
+            f"got {mask.dtype} {mask.shape}."
+        )
+    return saliency, jnp.asarray(mask)
+
+
 def _no_infinity(saliency):
     return jnp.where(jnp.isinf(saliency), jnp.nan, saliency)
 

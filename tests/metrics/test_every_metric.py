@@ -14,9 +14,21 @@ SHAPE, NUMBER = (8, 10), 4
 HOST = {metrics.choose_alpha}
 RECORDS = {
     metrics.AlphaChoice,
+    metrics.Completeness,
+    metrics.Adcc,
+    metrics.AverageDrop,
+    metrics.FunnyBirds,
+    metrics.FunnyBirdsScores,
     metrics.InsertionDeletion,
     metrics.InsertionDeletionCurves,
     metrics.MeanAndError,
+    metrics.Monotonicity,
+    metrics.PixelFlipping,
+    metrics.PixelFlippingCurves,
+    metrics.Road,
+    metrics.Sensitivity,
+    metrics.SensitivityN,
+    metrics.Similarity,
 }
 PUBLIC = {name: value for name, value in vars(metrics).items() if callable(value)}
 OF_A_MAP_AND_BOXES = [
@@ -27,12 +39,51 @@ OF_A_MAP_AND_BOXES = [
     metrics.localization_error,
     metrics.explainability,
 ]
-OF_A_MAP_AND_A_MASK = [metrics.share_on_part, metrics.pointing_on_part]
-OF_A_CLASSIFIER = [metrics.faithfulness, metrics.insertion_deletion, metrics.score_drop]
+OF_A_MAP_AND_A_MASK = [
+    metrics.share_on_part,
+    metrics.pointing_on_part,
+    metrics.relevance_mass,
+    metrics.relevance_rank,
+    metrics.top_k_intersection,
+    metrics.localization_auc,
+]
+OF_A_MAP = [
+    metrics.skewness,
+    metrics.sparseness,
+    metrics.complexity,
+    metrics.effective_complexity,
+]
+OF_A_CLASSIFIER = [
+    metrics.faithfulness,
+    metrics.insertion_deletion,
+    metrics.score_drop,
+    metrics.completeness,
+    metrics.average_drop,
+    metrics.pixel_flipping,
+    metrics.monotonicity,
+    metrics.irof,
+]
+DRAWN = {
+    metrics.road: {"shares": (0.3, 0.6)},
+    metrics.faithfulness_correlation: {"num_samples": 6},
+    metrics.mu_fidelity: {"num_samples": 6},
+    metrics.sensitivity_n: {"num_samples": 6, "tile": 3},
+    metrics.monotonicity_correlation: {"num_samples": 2},
+    metrics.infidelity: {"num_samples": 6},
+}
+"""Metrics of a classifier that draw at random, with few samples."""
+OF_A_METHOD = {
+    metrics.adcc: {},
+    metrics.sensitivity: {"num_samples": 2},
+    metrics.randomization: {},
+    metrics.efficient_randomization: {},
+    metrics.random_logit: {},
+}
 CALLED_BY_THESE = {
     metrics.faithfulness_curve,
     metrics.localization_box,
     metrics.average_precision,
+    metrics.max_sensitivity,
 }
 OTHERS = {
     metrics.faithfulness_relative,
@@ -42,7 +93,14 @@ OTHERS = {
     metrics.is_small,
     metrics.mean_over_classes,
     metrics.inside_boxes,
-    metrics.skewness,
+    metrics.sufficiency,
+    metrics.funny_birds,
+    metrics.funny_birds_scores,
+    metrics.part_importance,
+    metrics.target_sensitivity,
+    metrics.pearson,
+    metrics.spearman,
+    metrics.ssim,
 }
 
 
@@ -50,26 +108,41 @@ def score(weights, images):
     return jax.nn.softmax(images.reshape(len(images), -1) @ weights)
 
 
+def steepest(score_fn, image, target):
+    return jnp.abs(jax.grad(lambda x: score_fn(x[None])[0, target])(image)).max(-1)
+
+
 def everything(score_fn, image, target, saliency, boxes, keypoints):
     """All metrics of one image, under their names."""
     mask = metrics.inside_boxes(boxes, SHAPE)
     sampled = metrics.parts_saliency(saliency, keypoints)
     curves = jnp.stack([saliency, 2 * saliency])[:, 0]
+    given = score_fn, image, target, saliency
     return {
         "boxes": [f(saliency, boxes) for f in OF_A_MAP_AND_BOXES],
         "masks": [f(saliency, mask) for f in OF_A_MAP_AND_A_MASK],
-        "classifier": [f(score_fn, image, target, saliency) for f in OF_A_CLASSIFIER],
+        "maps": [f(saliency) for f in OF_A_MAP],
+        "classifier": [f(*given) for f in OF_A_CLASSIFIER],
         "parts": [sampled, metrics.parts_ratio(sampled[None], sampled[None, :2])],
         "others": [
             metrics.faithfulness_relative(curves),
             metrics.is_small(boxes, SHAPE),
+            metrics.sufficiency(saliency, jnp.arange(len(saliency)) % 2),
+            [f(saliency, image[..., 0]) for f in (metrics.pearson, metrics.spearman, metrics.ssim)],
             metrics.mean_over_classes(saliency[0], jnp.arange(saliency.shape[1]) % 3, 3),
-            metrics.skewness(saliency),
         ],
     }
 
 
-judged = jax.jit(everything)
+def by_chance(score_fn, image, target, saliency):
+    """All that draw at random, of a map or of a method."""
+    key, given = jax.random.key(1), (score_fn, image, target)
+    return [f(*given, saliency, key=key, **settings) for f, settings in DRAWN.items()], [
+        f(steepest, *given, key=key, **settings) for f, settings in OF_A_METHOD.items()
+    ]
+
+
+judged, judged_by_chance = jax.jit(everything), jax.jit(by_chance)
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +181,24 @@ def test_vmap_equals_a_loop_and_padding_with_nan_changes_nothing(arrays, score_f
     for i in range(NUMBER):
         alone = judged(score_fn, images[i], targets[i], saliency[i], boxes[i], keypoints[i])
         close(jax.tree.map(lambda x, i=i: x[i], found), alone)
+
+
+def test_what_draws_at_random_too(arrays, score_fn):
+    images, targets, saliency, *_ = arrays
+    batch = jax.jit(jax.vmap(by_chance, (None, 0, 0, 0)))
+    found = jax.device_get(batch(score_fn, images, targets, saliency))
+    for i in range(NUMBER):
+        alone = judged_by_chance(score_fn, images[i], targets[i], saliency[i])
+        close(jax.tree.map(lambda x, i=i: x[i], found), alone)
+    broken = saliency[0].copy()
+    broken[3, 3] = np.inf
+    of_map, of_method = judged_by_chance(score_fn, images[0], targets[0], broken)
+    assert all(np.isnan(x).all() for x in jax.tree.leaves(of_map))
+    assert all(np.isfinite(x).all() for x in jax.tree.leaves(of_method))
+    with jax.enable_x64(True):
+        double = saliency[0].astype(np.float64)
+        shapes = jax.eval_shape(by_chance, score_fn, images[0], 0, double)
+    assert {x.dtype for x in jax.tree.leaves(shapes)} == {np.dtype(np.float32)}
 
 
 def test_under_x64_types_and_values_are_the_same(arrays, score_fn):
@@ -174,7 +265,8 @@ def test_signals_volumes_and_any_number_of_channels(shape):
             metrics.score_drop(score_fn, image, 0, saliency),
             metrics.average_precision(saliency, mask),
             metrics.share_on_part(saliency, mask),
-            metrics.pointing_on_part(saliency, mask),
+            *(f(saliency, mask) for f in OF_A_MAP_AND_A_MASK[1:]),
+            *(f(saliency) for f in OF_A_MAP),
         ]
 
     curve, numbers = jax.eval_shape(judged)
@@ -189,20 +281,24 @@ def test_chunk_size_is_memory_only_and_the_classifier_is_traced_once(arrays, sco
         traces.append(len(images))
         return score_fn.func(weights, images)
 
-    def both(score_fn, image, saliency, chunk_size):
+    def several(score_fn, image, saliency, chunk_size):
+        given, size = (score_fn, image, 1, saliency), {"chunk_size": chunk_size}
+        once = [metrics.faithfulness, metrics.pixel_flipping, metrics.monotonicity, metrics.irof]
         return (
-            metrics.faithfulness(score_fn, image, 1, saliency, chunk_size=chunk_size),
-            metrics.insertion_deletion(score_fn, image, 1, saliency, step=7, chunk_size=chunk_size),
+            metrics.insertion_deletion(*given, step=7, **size),
+            [f(*given, **size) for f in once],
+            [f(*given, key=jax.random.key(1), **few, **size) for f, few in DRAWN.items()],
         )
 
-    run = jax.jit(both, static_argnames="chunk_size")
+    run = jax.jit(several, static_argnames="chunk_size")
     small = run(Partial(counted, *score_fn.args), images[0], saliency[0], chunk_size=5)
-    assert len(traces) == 2 and max(traces) <= 5
+    assert len(traces) == 11 and max(traces) <= 5
     close(small, run(score_fn, images[0], saliency[0], chunk_size=64))
 
 
 def test_every_public_metric_is_here():
-    called = {*OF_A_MAP_AND_BOXES, *OF_A_MAP_AND_A_MASK, *OF_A_CLASSIFIER, *OTHERS}
+    called = {*OF_A_MAP_AND_BOXES, *OF_A_MAP_AND_A_MASK, *OF_A_MAP, *OF_A_CLASSIFIER, *OTHERS}
+    called |= {*DRAWN, *OF_A_METHOD}
     assert set(PUBLIC.values()) == called | CALLED_BY_THESE | HOST | RECORDS
 
 
@@ -213,4 +309,5 @@ def test_docstring_and_keywords(name):
     for parameter in parameters.values():
         assert f"\n    {parameter.name}:" in text
         keyword = parameter.kind == parameter.KEYWORD_ONLY
-        assert keyword == (parameter.default is not parameter.empty)
+        required = parameter.default is parameter.empty and parameter.name != "key"
+        assert keyword != required

@@ -177,6 +177,28 @@ def elsewhere(bird: Sample, seed: int) -> np.ndarray:
     return patch
 
 
+def removable(bird: Sample, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Parts of a bird that `metrics.funny_birds` paints over, and with what.
+
+    Args:
+        bird: one bird.
+        seed: of the plumage that the other parts get.
+
+    Returns:
+        How much of each pixel each part covers (P, H, W) float32; colors (P, 3) float32, the
+        neutral one of the diagnostic part, of the others those of another plumage; and the index of
+        the diagnostic part. Left out are `body` and `head`, which are what no other part covers,
+        and parts that cannot be seen.
+    """
+    others = plumage.random_colors(np.random.default_rng(seed))
+    colors = others | {bird.diagnostic_part: bird.neutral}
+    seen = [n for n, m in bird.part_masks.items() if n not in ("body", "head") and m.max() >= 0.5]
+    names = sorted({*seen, bird.diagnostic_part}, key=list(bird.part_masks).index)
+    masks = np.stack([bird.part_masks[name] for name in names])
+    painted = np.stack([colors[name] for name in names]).astype(np.float32)
+    return masks, painted, names.index(bird.diagnostic_part)
+
+
 def _draw(rng: np.random.Generator, size: int, labels: list[int], crowd: int) -> Scene:
     slots = _SLOTS[crowd]
     order = rng.permutation(len(slots))[: len(labels)]
