@@ -42,7 +42,7 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 @click.option(
     "--metrics",
     metavar="A,B,...",
-    help="See `saljax metrics`.  [default: all that can be measured]",
+    help="See `saljax metrics`; all: all that can be measured.  [default: those that cost little]",
 )
 @click.option(
     "--set",

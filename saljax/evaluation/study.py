@@ -21,7 +21,7 @@ from saljax.data import boxes
 from saljax.data.files import Range
 from saljax.evaluation.batches import Batch
 from saljax.evaluation.cases import Case, Complain, seen_boxes
-from saljax.evaluation.measures import Measure, to_json
+from saljax.evaluation.measures import Batched, Measure, to_json
 from saljax.evaluation.rows import Row
 from saljax.runs import devices, loop, records, store
 from saljax.runs.classifier import Classifier
@@ -85,11 +85,17 @@ def evaluate(
         study: what is asked.
         complain: told of images, rows and metrics that fail; the others go on.
         advance: told how many maps more are there.
-        note: told what was assumed of an image.
+        note: told what was assumed of an image, and what costs much.
 
     Returns:
         What is known of each case that can be explained, in order.
     """
+    for measure in study.measures:
+        if measure.cost:
+            note(
+                measure.name,
+                f"{measure.cost}; {len(study.rows)} methods, {len(study.cases)} images",
+            )
     run, found, size = _Run(study, complain), [], study.batch_size
     for start in range(0, len(study.cases), size):
         cases = study.cases[start : start + size]
@@ -263,11 +269,13 @@ class _Run:
         maps: dict[int, np.ndarray],
     ) -> set[int]:
         """Take one measurement where it is not there yet, as one program; say where that was."""
-        of_boxes, of_scores = (measure.known.needs == what for what in ("boxes", "classifier"))
+        of_boxes = measure.known.needs == "boxes"
+        seed = {"seed": self.study.seed} if measure.is_random else {}
         keys = {
             place: store.key(
                 boxes=one.record["boxes"] if of_boxes else None,
                 settings=_but_memory(measure.settings()),
+                **seed,
             )
             for place, one in judged.items()
             if one.record["boxes"] or not of_boxes
@@ -286,12 +294,19 @@ class _Run:
         corners = {
             p: boxes.padded(one.record["boxes"], self.most_boxes) for p, one in judged.items()
         }
-        arrays = _targets(batch, judged), batch.everywhere(maps), batch.everywhere(corners)
-        found = measure.program(
-            self.score_fns["probabilities"] if of_scores else None,
-            batch.images[0] if of_scores else None,
-            *devices.shard(arrays),
+        arrays = devices.shard(
+            (_targets(batch, judged), batch.everywhere(maps), batch.everywhere(corners))
         )
+        given: dict[str, Any] = {}
+        if measure.known.needs in ("classifier", "method"):
+            given = {
+                "images": batch.images[0],
+                "score_fn": self.score_fns[measure.known.scores],
+                "key": jax.random.key(self.study.seed),
+            }
+        if measure.known.needs == "method":
+            given |= {"method": row.method, "explained": self.score_fns[row.explains]}
+        found = measure.program(Batched(*arrays, **given))
         found = jax.tree.map(lambda array: np.asarray(loop.wait(array)), found)
         for place in missing:
             value = to_json(jax.tree.map(lambda array, place=place: array[place], found))

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from saljax.evaluation import ranks
 from saljax.evaluation.measures import Measure
 from saljax.evaluation.study import Judged, Study
 from saljax.runs import records
@@ -48,17 +49,22 @@ def entries(study: Study, judged: Sequence[Judged]) -> list[Entry]:
     subsets = _subsets(judged)
     number = {path: n for n, path in enumerate(dict.fromkeys(one.case.path for one in judged))}
     pictures = np.asarray([number[one.case.path] for one in judged])
-    columns = []
+    by_measure = []
     for measure in study.measures:
         stored = {row.name: _values(judged, row.name, measure.name) for row in study.rows}
-        columns += measure.columns(stored, compared, pictures)
-    found = []
+        by_measure.append(measure.columns(stored, compared, pictures))
+    columns, found = sum(by_measure, []), []
     for subset, chosen in subsets.items():
         for column in columns:
             for row in study.rows:
                 number = _mean(column.values[row.name][chosen])
                 note = column.notes.get(row.name, "")
                 found.append(Entry(subset, column.name, column.better, row.name, *number, note))
+        mean_ranks = ranks.mean_ranks(by_measure, compared, chosen, pictures)
+        for row in study.rows if mean_ranks else ():
+            mean, error = mean_ranks.get(row.name, (None, None))
+            number = int(chosen.sum()) if mean is not None else 0
+            found.append(Entry(subset, ranks.NAME, "lower", row.name, mean, error, number, ""))
     return found
 
 
@@ -113,6 +119,8 @@ def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
         found.append(f"without a box in what the classifier sees: {lost}")
     found += [measure.known.says for measure in study.measures if measure.known.says]
     found += [f"metrics: {'; '.join(map(_setting, study.measures))}"]
+    if sum(not row.is_reference for row in study.rows) > 1:
+        found.append(ranks.SAYS)
     return [*found, "± is the standard error of the mean"]
 
 

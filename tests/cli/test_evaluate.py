@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -233,6 +234,37 @@ def test_without_boxes(data):
     assert {method for _, _, method in table(data)} == {"glas"}
     assert table(data)["all", "score drop", "glas"][2] == 2
     assert not any(subset == "small" for subset, _, _ in table(data))
+
+
+def test_metrics_that_explain_again_say_what_they_cost(data, capsys):
+    """Their values are those of the library, with the seed's key; a new seed draws anew."""
+    words = ["--model", "tiny", "--batch-size", "2", "--number", "2", "--pictures", "0",
+             "--no-references", "--methods", "steep=gradient,gradient", "--metrics",
+             "sensitivity,average_drop", "--set", "sensitivity.num_samples=2"]  # fmt: skip
+    assert evaluate(data, *words, quick=False) == 0
+    said = lines(capsys)
+    assert said == [
+        "saljax: sensitivity: 3 maps more of each method and image; 2 methods, 2 images"
+    ]
+    expected = []
+    for i in range(2):
+        pixels = folders.read_image(data / "in" / f"{i}.png")
+        image = jnp.asarray(folders.prepare(pixels, SIZE, SIZE))
+        given = saljax.gradient, Partial(color_logits, jnp.eye(3)), image, i
+        one = saljax.metrics.max_sensitivity(*given, key=jax.random.key(0), num_samples=2)
+        expected.append(float(one))
+    found = table(data)
+    np.testing.assert_allclose(
+        found["all", "max-sensitivity", "steep"][0], np.mean(expected), atol=1e-6
+    )
+    # The two methods are one, so each is of rank one and a half on every metric.
+    assert found["all", "mean rank", "steep"] == found["all", "mean rank", "gradient"]
+    assert found["all", "mean rank", "steep"][:2] == (1.5, 0.0)
+    before = made(data)
+    assert evaluate(data, *words, quick=False) == 0 and made(data) == before
+    assert evaluate(data, *words, "--seed", "1", quick=False) == 0
+    changed = {name for name, time in made(data).items() if before.get(name) != time}
+    assert len(changed) == 4 and all(name.startswith("values/") for name in changed)
 
 
 def test_the_class_to_explain(data):

@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from saljax import metrics, models
-from saljax.evaluation.measures import ALPHAS, MEASURES, measures, to_json
+import saljax
+from saljax import metrics, models, scores
+from saljax.evaluation.measures import ALPHAS, MEASURES, Batched, measures, to_json
 from saljax.models.zoo import ModelInfo
 
 SHAPE = (6, 8, 3)
@@ -30,8 +31,20 @@ def boxes(number):
 def test_all_that_can_be_measured():
     with_boxes = [m.name for m in measures(None, {}, TINY, True)]
     without = [m.name for m in measures(None, {}, TINY, False)]
-    assert with_boxes == list(MEASURES)
-    assert without == ["faithfulness", "insertion_deletion", "score_drop", "skewness"]
+    quick = [name for name in MEASURES if not one(name).cost]
+    assert with_boxes == quick and {"road", "relevance_mass", "sparseness"} <= set(quick)
+    assert without == [name for name in quick if MEASURES[name].needs != "boxes"]
+    assert [m.name for m in measures("all", {}, TINY, True)] == list(MEASURES)
+    everything = [m.name for m in measures("all", {}, TINY, False)]
+    assert everything == [name for name in MEASURES if MEASURES[name].needs != "boxes"]
+
+
+def test_what_costs_much_says_so():
+    assert one("infidelity", "num_samples=20").cost == (
+        "some 21 passes through the classifier a map"
+    )
+    assert one("sensitivity").cost == "11 maps more of each method and image"
+    assert one("randomization").cost == "a map a layer more of each method and image"
 
 
 def test_settings():
@@ -59,6 +72,40 @@ def test_wrong_names(names, with_boxes, says):
         measures(names, {}, TINY, with_boxes)
 
 
+@pytest.mark.parametrize("name", list(MEASURES))
+def test_every_column_has_a_name_of_its_own_and_says_which_end_is_better(name):
+    """Of values that a batch of the metric has, and of none."""
+    measure, corners = one(name), jnp.asarray(boxes(2))
+    key, images, maps = jax.random.key(0), jnp.zeros((2, *SHAPE)), jnp.zeros((2, *SHAPE[:2]))
+
+    def score_fn(weights, images):
+        return jax.nn.softmax(jnp.matmul(images.reshape(len(images), -1), weights))
+
+    score_fn = jax.tree_util.Partial(score_fn, jnp.zeros((144, 3)))
+
+    def method(score_fn, image, target):
+        return image[..., 0]
+
+    def program(score_fn, images, maps, corners, key):
+        targets = jnp.asarray([0, 1])
+        batch = Batched(targets, maps, corners, images, score_fn, method, score_fn, key)
+        return measure.program(batch)
+
+    shapes = jax.eval_shape(program, score_fn, images, maps, corners, key)
+    values = [
+        to_json(jax.tree.map(lambda x: np.full(x.shape[1:], 0.25), shapes)),
+        None,
+    ]
+    stored = {"a": values, "failed": [None, None]}
+    columns = measure.columns(stored, ["a", "failed"], np.arange(2))
+    assert len({column.name for column in columns}) == len(columns) > 0
+    for column in columns:
+        assert (column.better == "") == (name == "skewness") and len(column.values["a"]) == 2
+        assert np.isnan(column.values["failed"]).all()
+    if name != "localization_error":
+        assert np.isfinite(columns[0].values["a"][0]) and np.isnan(columns[0].values["a"][1])
+
+
 def test_wrong_settings():
     with pytest.raises(ValueError, match="--set skewness.a=1: no option is called 'a'"):
         one("skewness", "a=1")
@@ -74,18 +121,43 @@ def test_a_program_measures_a_batch(key):
         return jax.nn.softmax(images.mean((1, 2)))
 
     score_fn = jax.tree_util.Partial(score_fn)
-    found = one("score_drop").program(score_fn, images, targets, maps, corners)
+    found = one("score_drop").program(Batched(targets, maps, corners, images, score_fn))
     expected = [metrics.score_drop(score_fn, images[i], i, maps[i]) for i in range(3)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    found = one("skewness").program(None, None, targets, maps, corners)
+    found = one("skewness").program(Batched(targets, maps, corners))
     np.testing.assert_allclose(found, [metrics.skewness(one_map) for one_map in maps], rtol=1e-5)
-    found = one("pointing_game_fong", "tolerance=1").program(None, None, targets, maps, corners)
+    found = one("pointing_game_fong", "tolerance=1").program(Batched(targets, maps, corners))
     near = []
     for one_map, (x1, y1, x2, y2) in zip(np.asarray(maps), boxes(3)[:, 0], strict=True):
         y, x = np.unravel_index(one_map.argmax(), one_map.shape)
         near.append(np.hypot(max(x1 - x, 0, x - x2), max(y1 - y, 0, y - y2)) <= 1)
     assert len(set(near)) == 2
     np.testing.assert_array_equal(found, near)
+
+
+def test_a_metric_of_a_method_explains_again(key):
+    """With what the method explains, its key, and the probabilities where it asks for these."""
+    images = jax.random.uniform(key, (2, *SHAPE))
+    weights = jax.random.normal(key, (144, 3))
+
+    def logits(weights, images):
+        return jnp.matmul(images.reshape(len(images), -1), weights, precision="highest")
+
+    explained = jax.tree_util.Partial(logits, weights)
+    score_fn = scores.probabilities(explained)
+    method = partial(saljax.smoothgrad, num_samples=2)
+    batch = Batched(
+        jnp.asarray([0, 2]), images[..., 0], None, images, score_fn, method, explained, key
+    )
+    found = one("sensitivity", "num_samples=2").program(batch)
+    expected = metrics.sensitivity(method, explained, images[1], 2, key=key, num_samples=2)
+    np.testing.assert_allclose([x[1] for x in found], expected, rtol=1e-4, atol=1e-6)
+    found = one("adcc").program(batch)
+    given = {"key": key, "explains": explained}
+    expected = metrics.adcc(method, score_fn, images[1], 2, **given)
+    np.testing.assert_allclose([x[1] for x in found], expected, rtol=1e-4, atol=1e-6)
+    found = one("randomization", "order=independent").program(batch)
+    assert set(found) == {"spearman", "pearson", "ssim"} and found["ssim"].shape == (2,)
 
 
 def test_to_json():
@@ -100,7 +172,7 @@ def test_the_threshold_of_localization_is_chosen_on_other_images(key):
     maps = jax.random.uniform(key, (6, 6, 8)) ** 3 + 3 * jnp.zeros((6, 8)).at[2:5, 2:6].set(1)[None]
     corners = jnp.asarray(boxes(6))
     measure = one("localization_error")
-    values = measure.program(None, None, jnp.zeros(6, jnp.int32), maps, corners)
+    values = measure.program(Batched(jnp.zeros(6, jnp.int32), maps, corners))
     stored = [to_json(jax.tree.map(lambda a, i=i: a[i], values)) for i in range(6)]
     columns = measure.columns({"a": stored, "nothing": [None] * 6}, ["a"], np.arange(6))
     assert [column.name.split(", ")[1] for column in columns] == list(ALPHAS)
