@@ -32,12 +32,14 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 )
 @options.model("birdlets")
 @options.weights
+@options.own
 @click.option(
     "--methods",
     default="glas",
     show_default=True,
     metavar="A,B,...",
-    help="See `saljax methods`; `fine=glas` is glas under a name of its own.",
+    help="See `saljax methods`; `fine=glas` is glas under a name of its own, and FILE.py:NAME a "
+    "method of yours.",
 )
 @click.option(
     "--metrics",
@@ -83,6 +85,8 @@ def evaluate(
     boxes_format: Any,
     model: str,
     weights: Path | None,
+    input_size: Sequence[int] | None,
+    labels: Path | None,
     methods: str,
     metrics: str | None,
     texts: Sequence[str],
@@ -103,7 +107,6 @@ def evaluate(
     """
     import jax
 
-    from saljax import models
     from saljax.evaluation import cases, measures, rows
     from saljax.evaluation.study import Study
     from saljax.evaluation.study import evaluate as run
@@ -128,10 +131,11 @@ def evaluate(
 
     with mistakes():
         settings = rows.settings(texts)
-        about = models.info(model)
+        about = classifier.info(model, input_size)
         if about.resize is None:
             raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
-        known = classifier.load(model, weights, fetching, say)
+        own: dict[str, Any] = {"input_size": input_size, "names": labels}
+        known = classifier.load(model, weights, fetching, say, **own)
         compared = rows.rows(methods, settings, about.layer, references)
         compared = [row.equipped(known) for row in compared]
         measured = measures.measures(metrics, settings, about, boxes is not None)

@@ -7,7 +7,6 @@ from typing import Any
 import click
 import numpy as np
 
-import saljax
 from saljax.cli import options
 from saljax.cli.console import MISTAKE, described, echo, fetching, mistakes, say
 
@@ -17,9 +16,15 @@ MOST_ROWS = 20
 
 @click.command(cls=options.OfMethod)
 @click.argument("images", nargs=-1, required=True, type=options.File())
-@click.option("--method", default="glas", show_default=True, help="See `saljax methods`.")
+@click.option(
+    "--method",
+    default="glas",
+    show_default=True,
+    help="See `saljax methods`. Or your own: FILE.py:NAME or PACKAGE.MODULE:NAME.",
+)
 @options.model("birdlets")
 @options.weights
+@options.own
 @click.option(
     "--target",
     "wanted",
@@ -44,6 +49,8 @@ def explain(
     method: str,
     model: str,
     weights: Path | None,
+    input_size: Sequence[int] | None,
+    labels: Path | None,
     wanted: Sequence[str],
     out: Path,
     sigmas: tuple[float, ...] | None,
@@ -61,9 +68,8 @@ def explain(
     import jax
 
     from saljax.data import folders
-    from saljax.methods.table import METHODS
     from saljax.report import grids
-    from saljax.runs import classifier, explainers, inputs, records, store, targets
+    from saljax.runs import classifier, explainers, inputs, methods, records, store, targets
     from saljax.runs.hyperparameters import coarse_to_fine, configure, in_effect
     from saljax.runs.loop import explain_all
     from saljax.runs.progress import progress
@@ -75,13 +81,15 @@ def explain(
         say(f"{path}: {problem}")
 
     with mistakes():
-        plain = configure(method, hyperparameters, saljax.models.info(model).layer)
+        asked = methods.known(method)
+        plain = configure(asked, hyperparameters, classifier.info(model, input_size).layer)
         store.check_writable(out)
-        known = classifier.load(model, weights, fetching, say)
-        about, labels = known.about, known.labels
+        own: dict[str, Any] = {"input_size": input_size, "names": labels}
+        known = classifier.load(model, weights, fetching, say, **own)
+        about, classes = known.about, known.labels
         plain = explainers.equipped(plain, method, known)
         configured = coarse_to_fine(plain, sigmas) if sigmas else [plain]
-        choose = targets.chooser(wanted, labels)
+        choose = targets.chooser(wanted, classes)
         paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))
         in_out = {p.stem.casefold() for p in paths if p.resolve().parent == out.resolve()}
         called = [Path("stdin") if path == inputs.STDIN else path for path in paths]
@@ -108,7 +116,7 @@ def explain(
     overview = []
     with mistakes(), progress("explaining", len(named), "image") as advance:
         of_run = records.of_run(method, in_effect(plain, sigmas), known.record(), seed)
-        of_run["explains"] = METHODS[method].explains
+        of_run |= {"explains": asked.explains} | methods.source(method)
         for result in explain_all(
             configured,
             known.probabilities,
@@ -116,8 +124,8 @@ def explain(
             choose,
             batch_size=batch_size or (1 if len(named) == 1 else jax.device_count()),
             key=jax.random.key(seed),
-            explained=known.logits if METHODS[method].explains == "logits" else None,
-            one_class=METHODS[method].one_class,
+            explained=known.logits if asked.explains == "logits" else None,
+            one_class=asked.one_class,
         ):
             advance()
             path, image = named[result.name], taken.pop(result.name)
@@ -125,12 +133,12 @@ def explain(
                 complain(path, result.problem)
                 continue
             titles = [
-                records.title(result.scores, int(target), labels) for target in result.targets
+                records.title(result.scores, int(target), classes) for target in result.targets
             ]
-            other = records.other_side(result, labels) if known.one_logit else ""
+            other = records.other_side(result, classes) if known.one_logit else ""
             small = ", ".join(filter(None, [other, detail]))
             rows = grids.rows(image.shown, result.saliency, titles, small, captions)[:MOST_ROWS]
-            of_image = records.of_image(path, image.size, image.values, result, labels)
+            of_image = records.of_image(path, image.size, image.values, result, classes)
             of_run["hyperparameters"] = in_effect(plain, sigmas, image.image.shape[:-1])
             try:
                 store.write(out / f"{result.name}.png", grids.png(grids.grid(rows)))

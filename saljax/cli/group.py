@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 import saljax
-from saljax.cli import convert, demo, evaluate, explain, lists, options, train
+from saljax.cli import convert, demo, evaluate, explain, layers, lists, options, train
 from saljax.cli.console import INTERRUPTED, MISTAKE, echo, say
 
 
@@ -29,6 +29,7 @@ for command in (
     lists.methods,
     lists.metrics,
     lists.models,
+    layers.layers,
     convert.convert,
     train.train,
 ):

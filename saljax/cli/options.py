@@ -35,15 +35,15 @@ class OfMethod(WithRead):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look for --method first: it decides which other options there are."""
-        from saljax.methods.table import METHODS
-        from saljax.runs.hyperparameters import named
+        from saljax.runs import methods
 
+        asked = _peek(args, "--method")
+        name = "glas" if asked is None else asked
         try:
-            asked = _peek(args, "--method")
-            name = named("glas" if asked is None else asked, METHODS, "method")
+            known = methods.known(name)
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        self.read(ctx, f"Options of {name}", [METHODS[name].function])
+        self.read(ctx, f"Options of {name}", [known.function])
         return super().parse_args(ctx, args)
 
 
@@ -94,6 +94,22 @@ class Range(click.ParamType):
         return low, high
 
 
+class Shape(click.ParamType):
+    """Lengths of all axes of an image, or one for the side of a square picture in color."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        """`"224"` -> (224, 224, 3); `"32,32,32,1"` -> (32, 32, 32, 1)."""
+        try:
+            lengths = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is not a number such as 224, or several such as 64,48,3.")
+        if min(lengths) < 1:
+            self.fail(f"{value!r}: each must be greater than 0.")
+        return (*lengths * 2, 3) if len(lengths) == 1 else lengths
+
+
 class File(click.Path):
     """A path; "" is none, though Python takes it for the folder one is in."""
 
@@ -122,10 +138,29 @@ def model(default: str | None = None) -> Callable:
         default=default,
         show_default=True,
         required=default is None,
-        help="See `saljax models`.",
+        help="See `saljax models`. Or your own: FILE.py:NAME or PACKAGE.MODULE:NAME, a function of "
+        "images (N, height, width, 3) that gives logits (N, K), or one of nothing that makes it.",
     )
 
 
+def own(command: Callable) -> Callable:
+    """The options --input-size and --labels, of models that saljax does not know."""
+    for option in (_labels, _input_size):
+        command = option(command)
+    return command
+
+
+_input_size = click.option(
+    "--input-size",
+    type=Shape(),
+    help="Of images for a model of your own: 224 for pictures of 224 x 224 x 3, or all axes.",
+)
+_labels = click.option(
+    "--labels",
+    metavar="FILE",
+    type=File(),
+    help="Names of the classes, one a line.  [default: those of the model, or numbers]",
+)
 weights = click.option(
     "--weights",
     metavar="FILE",

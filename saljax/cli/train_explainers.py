@@ -1,5 +1,6 @@
 """The commands `saljax train dre`, `masking-model` and `variational`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def _of_kind(name: str, about: str, reads_layers: bool = True) -> click.Command:
     )
     @options.model("birdlets")
     @options.weights
+    @options.own
     @options.out("trained")
     @_layers if reads_layers else lambda command: command
     @click.option(
@@ -82,6 +84,8 @@ def _train(
     held_out: float,
     images: int,
     seed: int,
+    input_size: Sequence[int] | None,
+    labels: Path | None,
     layers: str | None = None,
     **given: Any,
 ) -> None:
@@ -110,7 +114,8 @@ def _train(
 
     with mistakes():
         store.check_writable(out)
-        known = classifier.load(model, weights, fetching, say)
+        own: dict[str, Any] = {"input_size": input_size, "names": labels}
+        known = classifier.load(model, weights, fetching, say, **own)
         key = jax.random.key(seed)
         place = by_name.seed_of_images(key)
         if data == "generated":
@@ -144,6 +149,8 @@ def _train(
     file = out / by_name.FILE
     method = ["--method", kind, "--model", model]
     of_weights = ["--weights", weights] if weights else []
+    if input_size:
+        of_weights += ["--input-size", ",".join(map(str, input_size))]
     yours = command("explain", "PICTURE", *method, *of_weights, "--explainer", file)
     echo(f"{file}\n\n{yours}")
 

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from saljax.evaluation.references import REFERENCES
 from saljax.methods.table import METHODS
-from saljax.runs import explainers
+from saljax.runs import explainers, methods, own
 from saljax.runs.classifier import Classifier
 from saljax.runs.hyperparameters import REQUIRED, configure, hyperparameters, in_effect, named
 
-KNOWN = {name: known.function for name, known in METHODS.items()} | REFERENCES
+KNOWN = (*METHODS, *REFERENCES)
 
 
 class Row(NamedTuple):
@@ -36,7 +36,7 @@ class Row(NamedTuple):
     @property
     def explains(self) -> str:
         """What of the classifier the method is given."""
-        return METHODS[self.kind].explains if self.kind in METHODS else "probabilities"
+        return "probabilities" if self.is_reference else methods.known(self.kind).explains
 
     def equipped(self, classifier: Classifier) -> "Row":
         """The row, with its explainer if it needs one; errors as of `explainers.equipped`."""
@@ -47,7 +47,9 @@ class Row(NamedTuple):
     def record(self, spatial: Sequence[int] | None = None) -> dict[str, Any]:
         """What the table says of it, of images of one shape where that is known."""
         own = {"method": self.kind, "hyperparameters": in_effect(self.method, spatial=spatial)}
-        return own if self.is_reference else own | {"explains": self.explains}
+        if self.is_reference:
+            return own
+        return own | {"explains": self.explains} | methods.source(self.kind)
 
     @property
     def is_random(self) -> bool:
@@ -59,11 +61,12 @@ Settings = Mapping[str, Mapping[str, str]]
 """Of each row or metric: keyword -> what it is set to, as text."""
 
 
-def rows(methods: str, settings: Settings, layer: str, references: bool) -> list[Row]:
+def rows(asked: str, settings: Settings, layer: str | None, references: bool) -> list[Row]:
     """Methods to compare.
 
     Args:
-        methods: names separated by commas; `fine=glas` is `glas` under the name `fine`.
+        asked: names separated by commas; `fine=glas` is `glas` under the name `fine`, and
+            `FILE.py:mine` a function of one's own under the name `mine`.
         settings: what was set in each of them.
         layer: that the classifier names.
         references: add `center` and `random`.
@@ -75,9 +78,13 @@ def rows(methods: str, settings: Settings, layer: str, references: bool) -> list
         ValueError: a name or a setting that is not known, or a name twice; near ones are named.
     """
     found: dict[str, Row] = {}
-    for part in methods.split(","):
+    for part in asked.split(","):
         name, _, kind = (text.strip() for text in part.partition("="))
-        kind = named(kind or name, KNOWN, "method")
+        kind = kind or name
+        if own.is_own(kind):
+            name = name.rpartition(":")[2]
+        else:
+            kind = named(kind, KNOWN, "method")
         if not re.fullmatch(r"\w[\w.+-]*", name):
             raise ValueError(f"--methods: {name!r} is no name; letters, digits and _ . + - are")
         if name in found:
@@ -127,12 +134,13 @@ def keywords(function: Callable, texts: Mapping[str, str], name: str) -> dict[st
     return values
 
 
-def _row(name: str, kind: str, texts: Mapping[str, str], layer: str) -> Row:
-    function = KNOWN[kind]
-    given = keywords(function, texts, name)
+def _row(name: str, kind: str, texts: Mapping[str, str], layer: str | None) -> Row:
     if kind in REFERENCES:
-        return Row(name, kind, functools.partial(function, **given))
-    method = configure(kind, given, layer)
+        given = keywords(REFERENCES[kind], texts, name)
+        return Row(name, kind, functools.partial(REFERENCES[kind], **given))
+    known = methods.known(kind)
+    function = known.function
+    method = configure(known, keywords(function, texts, name), layer)
     for h in hyperparameters(function):
         if h.default is REQUIRED and h.name not in method.keywords:
             raise ValueError(f"{name}: `{h.name}` must be given: --set {name}.{h.name}=VALUE")

@@ -97,18 +97,23 @@ def of_sides(weights: str | os.PathLike | None = None) -> tuple[str, str]:
     Raises:
         ValueError: more names lie beside the weights.
     """
-    match None if weights is None else beside(weights):
-        case None:
-            return "negative", "positive"
+    names = None if weights is None else beside(weights)
+    return ("negative", "positive") if names is None else sides(names, f"{weights}, beside it")
+
+
+def sides(names: Sequence[str], where: object) -> tuple[str, str]:
+    """As `of_sides`, of the names in a file.
+
+    Raises:
+        ValueError: there are more.
+    """
+    match names:
         case (name,):
             return f"not {name}", name
         case (below, above):
             return below, above
-        case names:
-            expected = "its own, or that of the other side and its own"
-            raise ValueError(
-                f"{weights}: one logit, but {len(names)} class names beside it; expected {expected}"
-            )
+    expected = "its own, or that of the other side and its own"
+    raise ValueError(f"{where}: one logit, but {len(names)} class names; expected {expected}")
 
 
 def read(path: str | os.PathLike) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ class ModelInfo:
             into a square of side `resize` instead.
         bundled: its weights come with saljax.
         labels: class names in the order of the logits.
-        layer: the tagged activation that methods look at unless told otherwise.
+        layer: the tagged activation that methods look at unless told otherwise; None: the one that
+            they choose.
         published: names of weights that `load` downloads.
         imagenet_mean: its preprocessing makes ImageNet's mean color 0.
     """
@@ -40,7 +41,7 @@ class ModelInfo:
     crop: int | None
     bundled: bool
     labels: tuple[str, ...]
-    layer: str
+    layer: str | None
     published: tuple[str, ...] = ()
     imagenet_mean: bool = False
 

@@ -14,9 +14,8 @@ import jax
 from saljax.core.types import ScoreFn
 from saljax.methods.learned.explainer import Fit, fingerprint
 from saljax.methods.learned.kinds import KINDS, blank
-from saljax.methods.table import METHODS
 from saljax.models import weights
-from saljax.runs import records
+from saljax.runs import methods, records
 from saljax.runs.classifier import Classifier
 
 FORMAT = 1
@@ -165,7 +164,7 @@ def equipped(method: functools.partial, name: str, classifier: Classifier) -> fu
             and none is bundled.
         OSError: it cannot be read.
     """
-    asked = METHODS[name].learned
+    asked = methods.known(name).learned
     given = {keyword: method.keywords.get(keyword) for keyword in asked}
     read = {
         keyword: _read(given[keyword], kind, classifier)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import docstring_parser
 
-from saljax.methods.table import METHODS
+from saljax.methods.table import METHODS, Known
 
 REQUIRED = inspect.Parameter.empty
 SIMPLE = (bool, int, float, str)
@@ -80,21 +80,22 @@ def hyperparameters(method: Callable) -> list[Hyperparameter]:
     return found
 
 
-def configure(name: str, given: Mapping[str, Any], layer: str) -> functools.partial:
+def configure(known: Known, given: Mapping[str, Any], layer: str | None) -> functools.partial:
     """A method with its hyperparameters.
 
     Args:
-        name: in the table of methods.
+        known: the method.
         given: hyperparameters that were asked for; None where the method's default is meant.
-        layer: of the classifier, for a method whose map is that of a layer, unless one was given.
+        layer: of the classifier, for a method whose map is that of a layer, unless one was given;
+            None: what the method chooses.
 
     Returns:
         The method.
     """
     keywords = {keyword: value for keyword, value in given.items() if value is not None}
-    if METHODS[name].at_layer:
+    if known.at_layer:
         keywords["layer"] = keywords.get("layer") or layer
-    return functools.partial(METHODS[name].function, **keywords)
+    return functools.partial(known.function, **keywords)
 
 
 def named(name: str, known: Collection[str], what: str) -> str:

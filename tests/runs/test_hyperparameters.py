@@ -8,6 +8,7 @@ import jax
 import pytest
 
 import saljax
+from saljax.methods.table import METHODS
 from saljax.runs.hyperparameters import (
     REQUIRED,
     coarse_to_fine,
@@ -100,9 +101,9 @@ def test_values_from_text():
 
 
 def test_the_layer_is_the_classifiers_where_none_is_given():
-    assert configure("grad_cam", {"layer": None}, "conv").keywords == {"layer": "conv"}
-    assert configure("grad_cam", {"layer": "early"}, "conv").keywords == {"layer": "early"}
-    assert configure("glas", {"grid": 3, "baseline": None}, "conv").keywords == {"grid": 3}
+    assert configure(METHODS["grad_cam"], {"layer": None}, "conv").keywords == {"layer": "conv"}
+    assert configure(METHODS["grad_cam"], {"layer": "early"}, "conv").keywords == {"layer": "early"}
+    assert configure(METHODS["glas"], {"grid": 3, "baseline": None}, "conv").keywords == {"grid": 3}
 
 
 def test_glas_can_be_set_from_the_command_line():
