@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "training": {"training", "runs", *BELOW},
     "report": {"report", "metrics", "methods", "data", "core", "ops"},
 }
+JAXPRS = {f"core/{name}.py" for name in ("program", "inlined", "kinds", "pointwise", "opened")}
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
@@ -63,8 +64,11 @@ def test_only_the_right_rooms_know_flax_and_jaxprs(path):
     names = imported(path)
     if any(is_under(name, "flax") for name in names):
         assert place.startswith(("models/", "methods/learned/", "adapters/"))
-    if any(is_under(name, "jax.extend") or is_under(name, "jax._src") for name in names):
-        assert place == "core/program.py"
+    readers = ("jax.core.eval_jaxpr", "jax.extend", "jax._src")
+    if any(is_under(name, reader) for name in names for reader in readers):
+        assert place in JAXPRS
+    if any(name.startswith("saljax.core.inlined.") for name in names):
+        assert place in {*JAXPRS, "core/override.py"}
     assert path.name not in ("utils.py", "base.py")
 
 

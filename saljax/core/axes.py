@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from saljax.core.program import Operation
+from saljax.core.operation import Operation
 
 IMAGES, CHANNELS = "images", "channels"
 _PART = "part of the channels"  # as of the heads of attention, or of the groups of a norm

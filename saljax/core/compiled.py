@@ -23,7 +23,7 @@ from jax.tree_util import Partial
 
 from saljax.core import closures
 from saljax.core.ask import last_line_first
-from saljax.core.program import Opened, opened
+from saljax.core.opened import Opened, opened
 from saljax.core.scores import is_leaf
 
 Program = Callable[..., Any]

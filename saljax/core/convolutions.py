@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from saljax.core.operation import Operation
 from saljax.core.override import substitute
-from saljax.core.program import Operation
 
 
 def in_order(fn: Callable) -> Callable:

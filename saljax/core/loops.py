@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.custom_batching import custom_vmap
 
-from saljax.core.program import opened
+from saljax.core.opened import opened
 
 SHRINK = 4
 """The batch is cut to a quarter as often as it can be: a loop costs at most this many times what

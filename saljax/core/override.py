@@ -6,13 +6,15 @@ and LRP are a few of them each. What has no rule is named, and a rule that match
 
 import contextvars
 import dataclasses
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 from jax.tree_util import Partial
 
-from saljax.core.program import LOOPS, Program, read, trace
+from saljax.core.inlined import LOOPS
+from saljax.core.program import Program, planned, read, trace
 from saljax.core.scores import as_pytree
 
 LINEAR = (
@@ -32,12 +34,15 @@ _MOVES = {
 """Operations that move values or choose among them: what arrives is sent back where it was from."""
 
 
+Others = Literal["refuse", "gradient"]
+"""What becomes of operations without a rule: see `override`."""
+
 Rule = Callable[..., Any]
 """rule(operation, *inputs) -> output: the same value with another derivative, as a rule."""
-Rules = Mapping[str, Rule] | Mapping[str | tuple[str, ...], Rule]
+Rules = Mapping[str, Rule | None] | Mapping[str | tuple[str, ...], Rule | None]
 
 
-def override(fn: Callable, rules: Rules) -> Callable:
+def override(fn: Callable, rules: Rules, *, others: Others = "refuse") -> Callable:
     """Replace operations that depend on the image, wherever `fn` does them.
 
     `fn` is traced and evaluated again; where an operation on image-dependent values has a rule, the
@@ -57,23 +62,31 @@ def override(fn: Callable, rules: Rules) -> Callable:
     Nothing is missed in silence. Each image-dependent operation must have a rule, or move values
     about (reshape, slice, max pooling, ...), or be linear (`LINEAR`); as soon as one linear
     operation has a rule, all linear ones that occur need one. Calls (jit, remat, custom
-    derivatives) are entered, so the derivatives are those of the operations inside. Of functions
-    overridden twice, and of methods that are rules themselves, such as guided backpropagation, the
-    rules add up: what has one already keeps it, and only the rest needs another.
+    derivatives) are entered, so the derivatives are those of the operations inside, and so are
+    loops of known length (`scan`), each turn of which is read for itself. Of functions overridden
+    twice, and of methods that are rules themselves, such as guided backpropagation, the rules add
+    up: what has one already keeps it, and only the rest needs another.
 
     Args:
         fn: any JAX function; its first argument is the image, everything else is a constant.
-        rules: kind of operation (see `Operation`), or several kinds -> rule(operation, *inputs).
+        rules: kind of operation (see `Operation`), or several kinds -> rule(operation, *inputs);
+            None for what keeps its derivative, and need not occur.
+        others: what becomes of an operation that needs a rule and has none: "refuse" raises an
+            error that names all of them, "gradient" lets it keep its derivative, and names them in
+            a warning.
 
     Returns:
         A function with the arguments of `fn`; a pytree, so weights in `fn` stay arguments. Under a
         rule made with `jax.custom_vjp` it has no second derivative.
 
     Raises:
-        ValueError: when called: an operation has no rule, or a rule matched nothing.
+        ValueError: no such `others`; when called: an operation has no rule, or a rule matched
+            nothing.
     """
+    if others not in get_args(Others):
+        raise ValueError(f"`others` must be 'refuse' or 'gradient'; got {others!r}")
     listed = [((k,) if isinstance(k, str) else tuple(k), rule) for k, rule in rules.items()]
-    return Partial(_Overridden(tuple(listed)), as_pytree(fn))
+    return Partial(_Overridden(tuple(listed), others), as_pytree(fn))
 
 
 _read_again = contextvars.ContextVar("read_again", default=False)
@@ -93,12 +106,15 @@ def trace_for_rules(fn: Callable, *args: Any) -> Program:
 class _Overridden:
     """Hashable where the rules are: the same rules for other weights are the same program."""
 
-    rules: tuple[tuple[tuple[str, ...], Rule], ...]
+    rules: tuple[tuple[tuple[str, ...], Rule | None], ...]
+    others: Others
 
     def __call__(self, fn, *args):
-        complete = not _read_again.get()
-        rules: dict[Any, Rule] = {kinds: _ruled(rule) for kinds, rule in self.rules}
-        return evaluate(trace_for_rules(fn, *args), args, rules, complete=complete)
+        again = _read_again.get()
+        rules: dict[Any, Any] = {kinds: rule and _ruled(rule) for kinds, rule in self.rules}
+        others = self.others if not again else "keep" if self.others == "gradient" else "leave"
+        program = trace_for_rules(fn, *args)
+        return evaluate(program, args, rules, others=others, named=rules)
 
 
 def _ruled(rule):
@@ -117,12 +133,23 @@ def _ruled(rule):
     return call
 
 
+def _kept(operation, inputs):
+    """The operation, in a call that says that it needs no rule when the function is read again."""
+
+    def inside(*inputs):
+        return operation(*inputs)
+
+    inside.__name__ = f"plain:{operation.kind}"
+    return jax.jit(inside)(*inputs)
+
+
 def evaluate(
     program: Program,
     args: Sequence[Any],
     rules: Rules,
     strict: bool = True,
-    complete: bool = True,
+    others: Literal["refuse", "gradient", "keep", "leave"] = "refuse",
+    named: Rules | None = None,
 ) -> Any:
     """Evaluate a traced function with rules.
 
@@ -132,7 +159,10 @@ def evaluate(
         rules: see `override`.
         strict: False: operations without a rule keep their own derivative, and only calls with a
             tag inside are entered. That is how activations are read.
-        complete: False: what has no rule is not told, since it will be read again.
+        others: what becomes of what needs a rule and has none, see `override`. Where the function
+            will be read again, with more rules, "keep" is what "gradient" is, and "leave" leaves it
+            to that reading.
+        named: rules whose kinds stand in the advice beside those that are missing.
 
     Returns:
         What the function returns.
@@ -140,31 +170,47 @@ def evaluate(
     Raises:
         ValueError: see `override`.
     """
+    plan = planned(program, args, "all" if strict else "tagged")
     entries = {kinds if isinstance(kinds, tuple) else (kinds,): r for kinds, r in rules.items()}
-    by_kind = {kind: (kinds, rule) for kinds, rule in entries.items() for kind in kinds}
+    by_kind = {kind: rule for kinds, rule in entries.items() for kind in kinds}
     plain = _MOVES if any(kind in by_kind for kind in LINEAR) else _MOVES | set(LINEAR)
-    seen, used = set(), set()
 
-    def visit(operation, inputs):
+    def needs_one(operation):
         kind = operation.kind
-        seen.add(kind)
-        if kind.startswith("rule:"):  # the one for its kind would have matched
-            used.update(kinds for kinds in entries if kind.removeprefix("rule:") in kinds)
-        if kind in by_kind:
-            kinds, rule = by_kind[kind]
-            used.add(kinds)
-            return rule(operation, *inputs)
-        if strict and complete and kind not in plain and not kind.startswith(("tap:", "rule:")):
-            raise ValueError(_no_rule(kind))
-        return operation(*inputs)
+        easy = operation.kept or kind in plain or kind.startswith(("tap:", "rule:"))
+        return strict and kind not in by_kind and not easy
 
-    outputs = read(program, args, visit, enter="all" if strict else "tagged")
-    for kinds in entries:
-        if kinds not in used:
+    missing: dict[str, list[Any]] = {}
+    for step, operation in plan.visited:
+        if needs_one(operation):
+            missing.setdefault(operation.kind, []).append(step)
+    if missing and others == "refuse":
+        raise ValueError(_no_rule(missing, [kind for kinds in named or () for kind in kinds]))
+    # What has a rule already would have matched the one for its kind.
+    seen = {operation.kind.removeprefix("rule:") for _, operation in plan.visited}
+    for kinds, rule in entries.items():
+        if rule is not None and seen.isdisjoint(kinds):
             raise ValueError(
                 f"the rule for {' or '.join(kinds)} matched nothing; the operations on the image "
                 f"are {', '.join(sorted(seen)) or 'none'}"
             )
+    if missing and others == "gradient":
+        warnings.warn(
+            f"{_places(missing)}: no rule for these, so they keep their derivative", stacklevel=2
+        )
+
+    again = ("keep", "leave")
+
+    def visit(operation, inputs):
+        rule = by_kind.get(operation.kind)
+        if rule is not None:
+            return rule(operation, *inputs)
+        told = operation.kind in by_kind and operation.kind not in _MOVES.union(LINEAR)
+        if (told and others in again) or (others == "keep" and needs_one(operation)):
+            return _kept(operation, inputs)
+        return operation(*inputs)
+
+    outputs = plan(jax.tree.leaves(args), visit)
     return jax.tree.unflatten(program.structure, outputs)
 
 
@@ -194,15 +240,29 @@ def substitute(fn: Callable, rules: Mapping[str, Rule]) -> Callable:
     return substituted
 
 
-def _no_rule(kind):
-    if kind == "pure_callback":
+def _places(missing):
+    """Kinds of operations, each with the first lines that do it."""
+    listed = []
+    for kind, steps in missing.items():
+        lines = list(filter(None, dict.fromkeys(step.place for step in steps)))
+        more = ", ..." if len(lines) > 3 else ""
+        listed.append(f"`{kind}`" + (f" ({', '.join(lines[:3])}{more})" if lines else ""))
+    return ", ".join(listed)
+
+
+def _no_rule(missing, named):
+    if "pure_callback" in missing:
         return (
             "`score_fn` calls a function on the host, which cannot be looked into; use a method "
             "that only asks for scores: glas, rglas, occlusion, rise, lime, ..."
         )
-    why = "is a loop or a branch" if kind in LOOPS else "depends on the image"
+    rules = ", ".join(f"{kind!r}: rule" for kind in (*named, *missing))
+    loops = [kind for kind in missing if kind in LOOPS]
     return (
-        f"`{kind}` {why} and there is no rule for it, so what it does to the signal is unknown; "
-        f"give one with saljax.override(score_fn, {{'{kind}': rule, ...}}), or write score_fn "
-        "without it (rectifiers as jax.nn.relu, scores as logits and not as probabilities)"
+        f"{_places(missing)}: depends on the image, and there is no rule for it, so what it does "
+        "to the signal is unknown"
+        + (f" ({', '.join(loops)} is a loop or a branch)" if loops else "")
+        + f". Give rules, saljax.override(score_fn, {{{rules}}}), or let it keep its derivative, "
+        "others='gradient', or write score_fn without it (scores as logits and not as "
+        "probabilities)"
     )

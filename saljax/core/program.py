@@ -1,80 +1,29 @@
 """Read a traced function: the one way saljax looks inside.
 
 A traced function is a list of operations. Reading it again, operation by operation, shows every
-ReLU and every skip connection whatever framework wrote them. No other file knows jaxprs.
+ReLU and every skip connection whatever framework wrote them. It is read in two ways: `read` goes
+through each primitive where it stands, call by call, and `planned` lists what calls and loops of
+known length do in one row, where a norm, a softmax and a rectifier are one operation each. No file
+but this one and the four below it (inlined, kinds, pointwise, opened) knows jaxprs.
 """
 
-import dataclasses
 import functools
 import re
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import eval_jaxpr
 
-_DERIVED = {"custom_jvp_call", "custom_vjp_call", "custom_vmap_call"}
-LOOPS = {"scan", "while", "cond", "shard_map"}
+from saljax.core import inlined
+from saljax.core.inlined import Inlined, Step, called_by, inline, is_literal, is_named
+from saljax.core.kinds import Group, grouped, kind_of
+from saljax.core.operation import After, Operation, Path, Visit, Where
+
 _IMAGE, _ZERO, _OTHER = "image", "zero", "other"
 
-
-@dataclasses.dataclass(frozen=True)
-class Operation:
-    """One operation on values that depend on the image; calling it with its inputs computes it.
-
-    Attributes:
-        kind: the name of JAX's primitive, or "relu" for max(x, 0) however it was written (its one
-            input is x), "min" for min(x, c) as in a ReLU6, "maximum" and "minimum" for all others,
-            "product" and "quotient" where more than one factor depends on the image (a gate,
-            attention), "select" for a fixed choice, "tap:<name>" for a tag, "rule:<kind>" for an
-            operation that has a rule already.
-        dependent: for each input, whether it depends on the image.
-        shape: of the (first) output.
-        settings: what JAX's primitive is set to, such as the strides of a convolution.
-    """
-
-    kind: str
-    dependent: tuple[bool, ...]
-    shape: tuple[int, ...]
-    compute: Callable = dataclasses.field(repr=False)
-    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False)
-
-    def __call__(self, *inputs):
-        """Compute the operation, for these or for other inputs, such as clipped weights."""
-        return self.compute(*inputs)
-
-    @property
-    def inside(self) -> tuple[str, ...]:
-        """Names of the functions that are called inside, if it is a call."""
-        jaxpr = self.settings.get("jaxpr")
-        return tuple(str(eqn.params.get("name", "")) for eqn in getattr(jaxpr, "eqns", ()))
-
-
-Path = tuple[int, ...]
-"""Where an operation is in a traced function: its number there, after those of the calls around."""
-
-
-class Where(NamedTuple):
-    """A place in a traced function, the same however it is read.
-
-    Attributes:
-        path: of the operation, or of the call.
-        scope: names that are open there, of `jax.named_scope`, such as "ResNet/layer4/conv1".
-        call: the name of the function, if it is a call that was entered.
-    """
-
-    path: Path = ()
-    scope: str = ""
-    call: str | None = None
-
-
-Enter = Literal["all", "plain", "tagged"] | frozenset[Path]
-Visit = Callable[[Operation, list[Any]], Any]
-"""visit(operation, inputs) -> outputs: what is done with an operation on the image."""
-After = Callable[[Where, list[Any]], list[Any]]
-"""after(where, outputs) -> outputs: what is done with what an operation, or a call, gave."""
+Enter = Literal["all", "plain"] | frozenset[Path]
 
 
 class Program(NamedTuple):
@@ -93,93 +42,9 @@ def trace(fn: Callable, *args: Any) -> Program:
     return Program(closed, jax.tree.structure(shapes))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Opened:
-    """A traced function of the arrays that it closed over, and of its arguments."""
-
-    jaxpr: Any
-    structure: Any
-
-    def __call__(self, given: Sequence[Any], *args: Any) -> Any:
-        """What the function returns, with these arrays in the place of those it closed over."""
-        outputs = eval_jaxpr(self.jaxpr, given, *jax.tree.leaves(args))
-        return jax.tree.unflatten(self.structure, outputs)
-
-    @functools.cached_property
-    def key(self) -> Hashable:
-        """Equals the key of a function of the same operations, whatever it closed over.
-
-        Their derivatives may differ, where these are rules of their own.
-        """
-        return _operations_of(self.jaxpr), self.structure
-
-
-def opened(fn: Callable, *args: Any) -> tuple[list[Any], Opened]:
-    """Arrays that `fn` closes over, and the same function of these and its arguments."""
-    program = trace(fn, *args)
-    return list(program.closed.consts), Opened(program.closed.jaxpr, program.structure)
-
-
-def _operations_of(jaxpr):
-    """What a traced function does, as something to compare and to look up."""
-    numbers = {}
-
-    def of(atom):
-        if _is_literal(atom):
-            return atom.aval, np.asarray(atom.val).tobytes()
-        return numbers.setdefault(atom, len(numbers)), atom.aval
-
-    def each(eqn):
-        derived = eqn.primitive.name in _DERIVED  # their rules are new functions in each trace
-        kept = {k: v for k, v in eqn.params.items() if not derived or hasattr(v, "eqns")}
-        return eqn.primitive, tuple(map(of, eqn.invars)), tuple(map(of, eqn.outvars)), _fixed(kept)
-
-    inputs = tuple(map(of, (*jaxpr.constvars, *jaxpr.invars)))
-    operations = tuple(map(each, jaxpr.eqns))
-    return len(jaxpr.constvars), inputs, operations, tuple(map(of, jaxpr.outvars))
-
-
-def _fixed(setting):
-    """A setting of an operation as something that equals its like."""
-    if hasattr(setting, "eqns"):
-        consts = getattr(setting, "consts", ())
-        return _operations_of(getattr(setting, "jaxpr", setting)), tuple(map(_fixed, consts))
-    if isinstance(setting, tuple | list):
-        return type(setting), tuple(map(_fixed, setting))
-    if isinstance(setting, dict):
-        return tuple((name, _fixed(part)) for name, part in sorted(setting.items()))
-    if isinstance(setting, np.ndarray):
-        return jax.typeof(setting), setting.tobytes()
-    try:
-        hash(setting)
-    except TypeError:
-        return _Itself(setting)
-    return type(setting), setting
-
-
-class _Itself:
-    """Something that equals nothing else, such as an array of JAX."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __hash__(self):
-        return id(self.value)
-
-    def __eq__(self, other):
-        return isinstance(other, _Itself) and self.value is other.value
-
-
 def operations(program: Program, *args: Any) -> list[Operation]:
     """All operations that depend on the first argument, in order, without computing anything."""
-    found = []
-
-    def record(operation, inputs):
-        found.append(operation)
-        return operation(*inputs)
-
-    jax.eval_shape(lambda *a: read(program, a, record, enter="all"), *args)
-    return found
+    return [operation for _, operation in planned(program, args).visited]
 
 
 def read(
@@ -197,9 +62,8 @@ def read(
         args: its arguments; the first is the image.
         visit: called for each such operation in the place of its computation.
         enter: which calls are read too: "all" (jit, remat, custom derivatives, which are lost),
-            "plain", those without a derivative of their own, "tagged", those with a tag inside, or
-            those on the way to paths. Where not all are, the derivative of everything stays what
-            it was.
+            "plain", those without a derivative of their own, or those on the way to paths. Where
+            not all are, the derivative of everything stays what it was.
         after: called with what each such operation gave, and each call that was entered.
 
     Returns:
@@ -219,7 +83,7 @@ def _read(closed, inputs, marks, visit, enter, after, around):
     known |= {var: (value, _OTHER) for var, value in zip(jaxpr.constvars, consts, strict=True)}
 
     def value_of(atom):
-        if _is_literal(atom):
+        if is_literal(atom):
             return atom.val, _ZERO if np.ndim(atom.val) == 0 and atom.val == 0 else _OTHER
         return known[atom]
 
@@ -228,7 +92,9 @@ def _read(closed, inputs, marks, visit, enter, after, around):
         inputs, marks = [value for value, _ in atoms], [mark for _, mark in atoms]
         path = (*around.path, number)
         called = _entered(eqn, enter, path)
-        operation = _operation(eqn, marks, rectify=enter == "all")
+        literals = [a.val for a in eqn.invars if is_literal(a) and np.ndim(a.val) == 0]
+        scalars = [*literals, *(0 for mark in marks if mark == _ZERO)]
+        operation = _single(eqn, [mark == _IMAGE for mark in marks], enter == "all", scalars)
         if _IMAGE not in marks:
             stays = eqn.primitive.name in ("broadcast_in_dim", "convert_element_type")
             outputs, mark = operation(*inputs), _ZERO if stays and marks[0] == _ZERO else _OTHER
@@ -253,49 +119,27 @@ def _read(closed, inputs, marks, visit, enter, after, around):
     return tuple(zip(*map(value_of, jaxpr.outvars), strict=True))
 
 
-def _operation(eqn, marks, rectify):
+def _single(eqn, dependent, rectify, scalars, turns=""):
+    """The operation that is one primitive."""
+
     def compute(*inputs):
-        outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
+        with eqn.ctx.manager:  # the mesh that was set where it was traced
+            outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
         many = eqn.primitive.multiple_results
         return outputs[0] if many and len(eqn.outvars) == 1 else outputs
 
-    dependent = tuple(mark == _IMAGE for mark in marks)
     shape = eqn.outvars[0].aval.shape if eqn.outvars else ()
-    kind = _kind(eqn, marks, dependent)
-    if kind == "relu" and rectify:
+    kind = kind_of(eqn, dependent, scalars)
+    if kind == "relu" and rectify and eqn.primitive.name == "max":
         return Operation(kind, (True,), shape, jax.nn.relu, eqn.params)
-    return Operation(kind, dependent, shape, compute, eqn.params)
-
-
-def _kind(eqn, marks, dependent):
-    name = eqn.primitive.name
-    if _is_named(eqn, "tap:", "rule:"):
-        return eqn.params["name"]
-    one = sum(dependent) == 1
-    if name == "max":
-        lowest = any(_is_literal(a) and np.all(np.isneginf(a.val)) for a in eqn.invars)
-        return "relu" if one and _ZERO in marks else "max" if one and lowest else "maximum"
-    if name == "min":
-        return "min" if one and _ZERO not in marks else "minimum"
-    if name == "select_n" and not dependent[0]:
-        return "select"
-    if name in ("mul", "dot_general", "conv_general_dilated") and sum(dependent) == 2:
-        return "product"
-    return "quotient" if name == "div" and dependent[1] else name
-
-
-def _is_literal(atom):
-    # By structure, like calls: jax.extend.core, which has the class, imports all of Pallas.
-    return hasattr(atom, "val")
-
-
-def _is_named(eqn, *starts):
-    return str(eqn.params.get("name", "")).startswith(starts)
-
-
-def _has_tap(closed):
-    inner = [(eqn, _called(eqn)) for eqn in getattr(closed, "jaxpr", closed).eqns]
-    return any(_is_named(eqn, "tap:") or (c is not None and _has_tap(c)) for eqn, c in inner)
+    return Operation(
+        kind + turns if kind.startswith("tap:") else kind,
+        tuple(dependent),
+        shape,
+        compute,
+        eqn.params,
+        kept=is_named(eqn, "plain:"),
+    )
 
 
 def _scope(eqn, around):
@@ -308,25 +152,89 @@ def _scope(eqn, around):
 
 def _entered(eqn, enter, path):
     """The function that a call runs, if it is to be read too."""
-    called = None if _is_named(eqn, "tap:", "rule:") else _called(eqn)
+    called = None if is_named(eqn, *inlined.NAMED) else called_by(eqn)
     if called is None or enter == "all":
         return called
     if isinstance(enter, frozenset):
         return called if any(to[: len(path)] == path != to for to in enter) else None
-    wanted = _has_tap(called) if enter == "tagged" else not eqn.primitive.name.startswith("custom_")
-    return called if wanted else None
+    return None if eqn.primitive.name.startswith("custom_") else called
 
 
-def _called(eqn):
-    """The function that a call runs on the call's own inputs; None where it is no call.
+class Plan(NamedTuple):
+    """What a traced function does, in order: steps, and for those on the image what they are."""
 
-    Found by structure, since the names of calls drift: one inner function, same inputs.
+    flat: Inlined
+    steps: list[tuple[Step | Group, Operation]]
+
+    @property
+    def visited(self) -> list[tuple[Step | Group, Operation]]:
+        """Those steps that depend on the image, and have a derivative."""
+        return [each for each in self.steps if _is_visited(self.flat, each[0])]
+
+    def __call__(self, leaves: Sequence[Any], visit: Visit) -> list[Any]:
+        """The outputs, flat."""
+        known = dict(self.flat.constants) | dict(zip(self.flat.inputs, leaves, strict=True))
+        _run(self.flat, self.steps, known, visit)
+        return [known[n] for n in self.flat.outputs]
+
+
+def planned(program: Program, args: Sequence[Any], enter: Literal["all", "tagged"] = "all") -> Plan:
+    """List what a traced function does, calling each operation on values that depend on the image.
+
+    Args:
+        program: of `trace`.
+        args: its arguments; the first is the image.
+        enter: "all": calls are entered, so derivatives of their own are lost, and loops of known
+            length; what is one operation to the reader is one here. "tagged": only those with a
+            tag inside, so the derivative of everything stays what it was.
+
+    Returns:
+        A `Plan`, to be called with the arguments' leaves.
     """
-    inner = [value for value in eqn.params.values() if hasattr(value, "eqns")]
-    if len(inner) != 1 or eqn.primitive.name in LOOPS:
-        return None
-    takes = getattr(inner[0], "jaxpr", inner[0]).invars
-    same = [(v.aval.shape, v.aval.dtype) for v in takes] == [
-        (v.aval.shape, v.aval.dtype) for v in eqn.invars
-    ]
-    return inner[0] if same else None
+    flat = inline(program.closed, len(jax.tree.leaves(args[0])), enter)
+    return _plan(flat, grouped(flat) if enter == "all" else flat.steps, enter == "all")
+
+
+def _plan(flat, steps, rectify):
+    return Plan(flat, [(step, _operation(flat, step, rectify)) for step in steps])
+
+
+def _run(flat, steps, known, visit):
+    for step, operation in steps:
+        inputs = [known[n] for n in step.inputs]
+        if _is_visited(flat, step):
+            if len(operation.dependent) < len(inputs):
+                inputs = [x for x, n in zip(inputs, step.inputs, strict=True) if n in flat.on_image]
+            outputs = visit(operation, inputs)
+        else:
+            outputs = operation(*inputs)
+        outputs = [outputs] if len(step.outputs) == 1 else outputs
+        known |= zip(step.outputs, outputs, strict=True)
+
+
+def _is_visited(flat, step):
+    # No derivative goes through integers and truth values, so they need no rule.
+    smooth = any(jnp.issubdtype(flat.avals[n].dtype, jnp.inexact) for n in step.outputs)
+    return smooth and any(n in flat.on_image for n in step.inputs)
+
+
+def _operation(flat, step, rectify):
+    dependent = [n in flat.on_image for n in step.inputs]
+    if isinstance(step, Step):
+        scalars = [flat.scalars[n] for n in step.inputs if n in flat.scalars]
+        return _single(step.eqn, dependent, rectify, scalars, step.turns)
+    inner = _plan(flat, step.steps, rectify).steps
+
+    def within(visit, *inputs):
+        known = dict(flat.constants) | dict(zip(step.inputs, inputs, strict=True))
+        _run(flat, inner, known, visit)
+        return known[step.outputs[0]]
+
+    return Operation(
+        step.kind,
+        tuple(dependent),
+        flat.avals[step.outputs[0]].shape,
+        functools.partial(within, lambda operation, inputs: operation(*inputs)),
+        step.steps[-1].eqn.params,
+        within=within,
+    )

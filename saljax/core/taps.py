@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from saljax.core import scores
 from saljax.core.layers import alone, traced
-from saljax.core.override import Rules, evaluate
+from saljax.core.override import Others, Rules, evaluate
 from saljax.core.program import Operation, operations
 from saljax.core.types import Image, Images, ScoreFn, Scores, Target
 from saljax.ops import images as image_ops
@@ -92,7 +92,11 @@ class Pullback(NamedTuple):
 
 
 def pullback(
-    score_fn: ScoreFn, image: Image, layer: str | None = None, rules: Rules | None = None
+    score_fn: ScoreFn,
+    image: Image,
+    layer: str | None = None,
+    rules: Rules | None = None,
+    others: Others = "refuse",
 ) -> Pullback:
     """Scores, activation and derivative at a layer from one pass forward and one back.
 
@@ -101,6 +105,7 @@ def pullback(
         image: (*spatial, C).
         layer: name of a tagged activation; None: the image itself.
         rules: see `saljax.override`; None: the plain derivative.
+        others: see `saljax.override`.
 
     Returns:
         A `Pullback`.
@@ -113,7 +118,7 @@ def pullback(
     own: dict[Any, Any] = dict(rules or {})
     program = traced(score_fn, images, for_rules=strict)
     if layer is None:
-        out, back = jax.vjp(lambda x: evaluate(program, (x,), own, strict), images)
+        out, back = jax.vjp(lambda x: evaluate(program, (x,), own, strict, others), images)
         return Pullback(out, images[0], lambda signal: back(signal)[0][0])
 
     def run(nothing):
@@ -123,7 +128,7 @@ def pullback(
             found.append(x)
             return x + nothing.astype(x.dtype)
 
-        out = evaluate(program, (images,), {**own, f"tap:{layer}": tap}, strict)
+        out = evaluate(program, (images,), {**own, f"tap:{layer}": tap}, strict, others)
         return out, found.pop()
 
     shape = shape_of(_tags(program, images), layer)
@@ -282,6 +287,7 @@ def shape_of(
         raise ValueError(
             f"`{called}` must be one of the activations tagged in `score_fn`: "
             f"{', '.join(shapes) or 'none are'}; got {layer!r}. Tag one inside the model with "
-            "saljax.tag(x, name), outside of loops such as lax.scan, which are not looked into"
+            "saljax.tag(x, name), outside of branches and loops of unknown length (lax.cond, "
+            "lax.while_loop), which are not looked into"
         )
     return shapes[layer]

@@ -2,6 +2,7 @@
 
 import functools
 import inspect
+import re
 import textwrap
 
 import jax
@@ -12,7 +13,7 @@ from flax import linen, nnx
 from jax.tree_util import Partial
 
 import saljax
-from saljax.core import program
+from saljax.core import program, taps
 
 RNG = np.random.default_rng(0)
 WEIGHTS = {
@@ -54,6 +55,9 @@ RECTIFIERS = {
     "checkpoint": jax.checkpoint(jax.nn.relu),
     "checkpoint of jit": jax.checkpoint(jax.jit(lambda x: jnp.maximum(x, 0))),
     "vmap": jax.vmap(jax.nn.relu),
+    "where": lambda x: jnp.where(x > 0, x, 0),
+    "minimum": lambda x: -jnp.minimum(-x, 0),
+    "scan of one": lambda x: jax.lax.scan(lambda c, _: (jax.nn.relu(c), None), x, None, 1)[0],
 }
 
 
@@ -157,14 +161,16 @@ def test_weights_changed_in_place_are_seen():
 
 
 NOT_RECTIFIERS = {
-    "select_n": lambda x: jnp.where(x > 0, x, 0.0),
+    "select_n": lambda x: jnp.where(x > 0, x, -2.0),
     "product": lambda x: x * jax.nn.relu(x),
     "quotient": lambda x: x / (1 + jax.nn.relu(x)),
     "logistic": jax.nn.sigmoid,
-    "exp": jax.nn.softmax,
-    "maximum": lambda x: jnp.maximum(x, 0.1 * x),
-    "minimum": lambda x: -jnp.minimum(-x, 0),
-    "scan": lambda x: jax.lax.scan(lambda c, _: (jax.nn.relu(c), None), x, None, length=2)[0],
+    "softmax": jax.nn.softmax,
+    "norm": lambda x: x / jnp.linalg.norm(x, axis=1, keepdims=True),
+    "leaky_relu": lambda x: jnp.maximum(x, 0.1 * x),
+    "gelu": jax.nn.gelu,
+    "maximum": lambda x: jnp.maximum(x, x[:, ::-1]),
+    "minimum": lambda x: jnp.minimum(x, x[:, ::-1]),
     "cond": lambda x: jax.lax.cond(x.sum() > 0, jax.nn.relu, jnp.negative, x),
     "while": lambda x: jax.lax.while_loop(lambda c: c.sum() > 9, lambda c: c / 2, x),
 }
@@ -173,17 +179,18 @@ NOT_RECTIFIERS = {
 @pytest.mark.parametrize("kind", NOT_RECTIFIERS)
 def test_what_has_no_rule_is_refused_by_name(kind):
     fn = functools.partial(network, WEIGHTS, relu=NOT_RECTIFIERS[kind])
-    with pytest.raises(ValueError, match=rf"`{kind}` .* no rule .* saljax.override\("):
+    line = r" \(test_override\.py:\d+\)"
+    with pytest.raises(ValueError, match=rf"`{kind}`{line}: .* no rule .* saljax.override\("):
         saljax.override(fn, DOUBLE)(IMAGES)
     # Given a rule of its own, it is accepted.
     rule = {kind: lambda operation, *inputs: operation(*inputs)}
-    np.testing.assert_allclose(saljax.override(fn, rule | OTHERS[kind])(IMAGES), fn(IMAGES))
+    found = saljax.override(fn, rule | OTHERS[kind])(IMAGES)
+    np.testing.assert_allclose(found, fn(IMAGES), rtol=1e-5)
 
 
 OTHERS = dict.fromkeys(NOT_RECTIFIERS, {}) | {
     kind: {"relu": lambda operation, x: operation(x)} for kind in ("product", "quotient")
 }
-OTHERS["exp"] = {"quotient": lambda operation, *inputs: operation(*inputs)}
 
 
 def test_a_rule_that_matches_nothing_is_refused():
@@ -306,7 +313,9 @@ def test_methods_take_the_rules_that_an_overridden_function_has(way):
     found = saljax.guided_backprop(score_fn, IMAGES[0], 1, reduce=None)
     expected = gradient(lambda x: gated(WEIGHTS, x, guided_relu), IMAGES[:1])[0]
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
-    with pytest.raises(ValueError, match="`relu` depends on the image"):  # alone it is not enough
+    with pytest.raises(
+        ValueError, match="`relu` .*: depends on the image"
+    ):  # alone it is not enough
         saljax.gradient(saljax.override(Partial(gated, WEIGHTS), PLAIN), IMAGES[0], 1)
 
 
@@ -321,10 +330,93 @@ def test_rules_of_the_user_come_before_those_of_a_method():
 def test_other_methods_take_them_too(method):
     def score(weights, images):
         hidden = saljax.tag(jax.nn.relu(images @ weights["in"]), "hidden")
-        return (hidden * jax.nn.sigmoid(hidden)).mean(1) @ weights["out"]
+        return (jnp.sin(hidden) / (1 + hidden)).mean(1) @ weights["out"]
 
-    overridden = saljax.override(Partial(score, WEIGHTS), PLAIN)
+    plain = dict.fromkeys(("sin", "quotient"), PLAIN["product"])
+    overridden = saljax.override(Partial(score, WEIGHTS), plain)
     image = jnp.abs(IMAGES[0])[None]
     assert jnp.isfinite(method(overridden, image, 1)).all()
-    with pytest.raises(ValueError, match="there is no rule for it"):
+    with pytest.raises(ValueError, match="`sin`.*`quotient`.*there is no rule for it"):
         method(Partial(score, WEIGHTS), image, 1)
+
+
+def refused(call):
+    """The message, and the code that it says helps."""
+    with pytest.raises(ValueError, match="no rule") as raised:
+        call()
+    message = str(raised.value)
+    found = re.search(r"saljax\.override\(.*?\}\)", message)
+    assert found is not None
+    names = {"saljax": saljax, "rule": lambda operation, *inputs: operation(*inputs)}
+    return message, lambda score_fn: eval(found[0], names | {"score_fn": score_fn})
+
+
+def test_all_refusals_at_once_and_what_the_message_says_helps():
+    score_fn = Partial(gated, WEIGHTS)
+
+    def guided(fn):
+        return saljax.guided_backprop(fn, IMAGES[0], 1, reduce=None)
+
+    expected = gradient(lambda x: gated(WEIGHTS, x, guided_relu), IMAGES[:1])[0]
+    message, remedy = refused(lambda: guided(score_fn))
+    assert "`logistic` (test_override.py:" in message and "`product` (test_override.py:" in message
+    np.testing.assert_allclose(guided(remedy(score_fn)), expected, rtol=1e-5, atol=1e-6)
+    # Of what a user overrode it has the user's kinds too, or it would lead in a circle.
+    _, remedy = refused(lambda: saljax.override(score_fn, DOUBLE)(IMAGES))
+    np.testing.assert_allclose(remedy(score_fn)(IMAGES), score_fn(IMAGES), rtol=1e-6)
+
+
+def test_others_keep_their_derivative_on_request_with_a_warning():
+    score_fn = Partial(gated, WEIGHTS)
+    expected = gradient(lambda x: gated(WEIGHTS, x, guided_relu), IMAGES[:1])[0]
+    named = "`logistic` .*`product` .*no rule for these, so they keep their derivative"
+    with pytest.warns(UserWarning, match=named):
+        found = saljax.guided_backprop(score_fn, IMAGES[0], 1, reduce=None, others="gradient")
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    # Asked for once, inside, it is asked for: only what has a rule outside takes that.
+    inside = saljax.override(score_fn, {"logistic": None}, others="gradient")
+    found = saljax.guided_backprop(inside, IMAGES[0], 1, reduce=None)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    with pytest.warns(UserWarning, match="`product`"):
+        twice = gradient(saljax.override(score_fn, DOUBLE | {"logistic": None}, others="gradient"))
+    np.testing.assert_allclose(
+        twice, gradient(lambda x: gated(WEIGHTS, x, doubling_relu)), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.usefixtures("as_users_run")
+def test_there_are_two_others():
+    with pytest.raises(ValueError, match="`others` must be 'refuse' or 'gradient'; got 'ignore'"):
+        saljax.override(Partial(gated, WEIGHTS), DOUBLE, others="ignore")
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_turns_of_a_loop_are_operations_one_after_the_other(reverse):
+    kernels = jnp.asarray(RNG.normal(size=(3, 6, 6)), jnp.float32)
+
+    def scanned(images, relu=jax.nn.relu):
+        def turn(x, kernel):
+            x = saljax.tag(relu(x @ kernel), "block")
+            return x, x.sum(1)
+
+        x, sums = jax.lax.scan(turn, images, kernels, reverse=reverse)
+        return x @ WEIGHTS["in"] + (sums * jnp.array([[1.0], [2.0], [3.0]])).sum(0)[:, None]
+
+    found = gradient(saljax.override(scanned, DOUBLE))
+    np.testing.assert_allclose(
+        found, gradient(functools.partial(scanned, relu=doubling_relu)), rtol=1e-5, atol=1e-5
+    )
+    shape = {"block:0": (6,), "block:1": (6,), "block:2": (6,)}
+    assert taps.tagged(scanned, IMAGES[0]) == shape
+    activation, slope = taps.activation_and_gradient(scanned, IMAGES[0], 1, "block:1")
+    x = IMAGES[:1]
+    for i in (2, 1) if reverse else (0, 1):
+        x = jax.nn.relu(x @ kernels[i])
+    np.testing.assert_allclose(activation, x[0], rtol=1e-5)
+
+    def rest(x):
+        last = jax.nn.relu(x @ kernels[0 if reverse else 2])
+        weight = 1.0 if reverse else 3.0
+        return ((last @ WEIGHTS["in"])[:, 1] + 2 * x.sum(1) + weight * last.sum(1)).sum()
+
+    np.testing.assert_allclose(slope, jax.grad(rest)(x)[0], rtol=1e-4, atol=1e-5)
