@@ -23,6 +23,7 @@ from saljax.methods.learned.one_pass import dre as dre
 from saljax.methods.learned.one_pass import dre_plus as dre_plus
 from saljax.methods.learned.one_pass import masking_model as masking_model
 from saljax.methods.learned.one_pass import variational as variational
+from saljax.methods.modified_backprop.attn_lrp import attn_lrp as attn_lrp
 from saljax.methods.modified_backprop.deconvnet import deconvnet as deconvnet
 from saljax.methods.modified_backprop.excitation_backprop import (
     contrastive_excitation_backprop as contrastive_excitation_backprop,

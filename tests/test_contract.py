@@ -87,6 +87,7 @@ CASES = {
     "guided_backprop": inside(saljax.guided_backprop, (4, 5, 6, 1)),
     "deconvnet": inside(saljax.deconvnet, layer="hidden"),
     "lrp": inside(saljax.lrp),
+    "attn_lrp": inside(saljax.attn_lrp),
     "excitation_backprop": inside(saljax.excitation_backprop, (16, 2), layer="hidden"),
     "contrastive_excitation_backprop": inside(
         saljax.contrastive_excitation_backprop, layer="hidden", traces=2

@@ -9,6 +9,7 @@ from saljax.methods.gradients.gradient import gradient, input_x_gradient
 from saljax.methods.gradients.integrated_gradients import integrated_gradients
 from saljax.methods.gradients.smoothgrad import smoothgrad
 from saljax.methods.learned.one_pass import dre, dre_plus, masking_model, variational
+from saljax.methods.modified_backprop.attn_lrp import attn_lrp
 from saljax.methods.modified_backprop.deconvnet import deconvnet
 from saljax.methods.modified_backprop.excitation_backprop import (
     contrastive_excitation_backprop,
@@ -141,6 +142,12 @@ METHODS = {
     "lrp": Known(
         lrp,
         "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
+        "logits",
+        one_class=True,
+    ),
+    "attn_lrp": Known(
+        attn_lrp,
+        "AttnLRP: Attention-Aware Layer-Wise Relevance Propagation for Transformers (ICML 2024)",
         "logits",
         one_class=True,
     ),

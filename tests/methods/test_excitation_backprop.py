@@ -148,3 +148,49 @@ def test_behind_the_classifier_there_is_no_contrast(cnn):
     np.testing.assert_allclose(found.sum(), 0, atol=1e-5)
     with pytest.raises(ValueError, match="'classes' lies behind the classifier.*lie features"):
         run(layer="classes")
+
+
+def test_a_gate_and_its_factor_have_half_each():
+    rng = np.random.default_rng(0)
+    inner, outer = rng.uniform(0.1, 1, (4, 4)), rng.normal(size=(4, 2))
+    image = rng.uniform(size=(2, 3, 4))
+
+    def network(images):
+        x = saljax.tag(images, "pixels")
+        return (x * jax.nn.sigmoid(x @ jnp.float32(inner))).mean((1, 2)) @ jnp.float32(outer)
+
+    gated = image / (1 + np.exp(-image @ inner))
+    p = gated / gated.sum((0, 1)) * z_plus(gated.mean((0, 1)), outer, np.eye(2)[1])
+    below = [
+        z_plus(x, inner, q / 2) for x, q in zip(image.reshape(-1, 4), p.reshape(-1, 4), strict=True)
+    ]
+    expected = p / 2 + np.stack(below).reshape(image.shape)
+    raw = saljax.excitation_backprop(
+        network, jnp.float32(image), 1, layer="pixels", reduce=None
+    )  # fmt: skip
+    np.testing.assert_allclose(raw, expected, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(raw.sum(), 1, rtol=1e-5)
+
+
+def test_what_arrives_at_a_softmax_and_a_norm_goes_on():
+    """R_i = x_i (R_i - s_i sum R) at a softmax; a norm and a smooth rectifier hand on all."""
+    image = jnp.asarray([[[0.3, 1.0]]])
+    weights = jnp.asarray([[2.0, 0.5], [1.0, 3.0]])
+
+    def at_softmax(images):
+        return jax.nn.softmax(saljax.tag(images, "pixels")).mean((1, 2)) @ weights
+
+    s = np.asarray(jax.nn.softmax(image[0, 0]), np.float64)
+    p = z_plus(s, np.asarray(weights), np.eye(2)[0])
+    run = functools.partial(saljax.excitation_backprop, layer="pixels", reduce=None)
+    expected = np.asarray(image[0, 0]) * (p - s * p.sum())
+    np.testing.assert_allclose(run(at_softmax, image, 0)[0, 0], expected, rtol=1e-4)
+
+    def at_norm(images):
+        x = saljax.tag(images, "pixels")
+        x = jax.nn.gelu(x / jnp.sqrt((x**2).mean(-1, keepdims=True) + 1e-3))
+        return x.mean((1, 2)) @ weights
+
+    x = image[0, 0] / jnp.sqrt((image[0, 0] ** 2).mean() + 1e-3)
+    expected = z_plus(np.asarray(jax.nn.gelu(x)), np.asarray(weights), np.eye(2)[0])
+    np.testing.assert_allclose(run(at_norm, image, 0)[0, 0], expected, rtol=1e-4)

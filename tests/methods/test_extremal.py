@@ -338,3 +338,16 @@ def test_the_price_of_the_area_grows_as_printed():
     image = jnp.ones((*SPATIAL, CHANNELS))
     losses = jax.jit(functools.partial(run, **SMALL))(nothing, image, 0).losses
     np.testing.assert_allclose(300 * losses[-1] / losses[0], 4892, rtol=1e-3)
+
+
+def test_a_mesh_of_explicit_axes_may_be_set(cnn):
+    run = functools.partial(saljax.extremal_perturbation, areas=(0.2,), num_steps=1)
+
+    def explained():
+        return saljax.explain(run, cnn.score_fn, cnn.image[None], [1], key=jax.random.key(0))
+
+    expected = explained()
+    explicit = (jax.sharding.AxisType.Explicit,)
+    with jax.set_mesh(jax.make_mesh((8,), ("data",), axis_types=explicit)):
+        found = explained()
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-5, atol=1e-6)

@@ -73,3 +73,15 @@ def test_sharded_images_give_the_same_maps(cnn):
     together = saljax.explain(saljax.guided_backprop, cnn.score_fn, spread, targets)
     assert len(together.sharding.device_set) == 8
     np.testing.assert_allclose(np.asarray(together), alone, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", BACKWARD)
+def test_smooth_rectifiers_keep_their_derivative(cnn, method):
+    relu = relu_that_sends_back(BACKWARD[method])
+
+    def score(images, relu=jax.nn.relu):
+        return jax.nn.silu(relu(images - 0.5).sum((1, 2)) - 2).cumsum(1)
+
+    expected = jax.grad(lambda x: score(x[None], relu)[0, 1])(cnn.image)
+    found = method(score, cnn.image, 1, reduce=None)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)

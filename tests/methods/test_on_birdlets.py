@@ -52,6 +52,7 @@ FLOORS = {
     "excitation_backprop": Floor(18, {"layer": "block1"}),  # 28.8
     "contrastive_excitation_backprop": Floor(15, {"layer": "block1"}),  # 27.1
     "lrp": Floor(6),  # 11.9
+    "attn_lrp": Floor(17),  # 34.8
     "meaningful_perturbation": Floor(  # 5.6
         3,
         {

@@ -212,7 +212,7 @@ def injected(captioner, weights, images):
 def test_gates_that_depend_on_the_picture_need_the_users_own_rules(captioner, images):
     weights = jnp.asarray(np.random.default_rng(0).normal(size=(3, captions.STATE)), jnp.float32)
     score_fn = jax.tree_util.Partial(injected, captioner, weights)
-    with pytest.raises(ValueError, match="`logistic` depends on the image and there is no rule"):
+    with pytest.raises(ValueError, match="`logistic` .*there is no rule for it"):
         saljax.guided_backprop(score_fn, images[0], 1)
 
     def as_it_is(operation, *inputs):

@@ -1,5 +1,6 @@
 """Deconvnet."""
 
+from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
@@ -15,11 +16,12 @@ def deconvnet(
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
+    others: Others = "refuse",
 ) -> Saliency:
     """Gradient with a ReLU on the way back in place of each ReLU's derivative.
 
     At each ReLU: R <- max(R, 0), whatever its input was. Max pooling sends back to its winner, the
-    "switches" of the paper.
+    "switches" of the paper. Smooth rectifiers keep their derivative.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
@@ -29,6 +31,7 @@ def deconvnet(
         to_spatial: see `guided_backprop`.
         reduce: see `guided_backprop`.
         resize: see `guided_backprop`.
+        others: see `guided_backprop`.
 
     Returns:
         (*spatial) map >= 0, or what `reduce` makes.
@@ -38,5 +41,5 @@ def deconvnet(
 
     Source: Zeiler, Fergus, ECCV 2014, section 2.1, started at a class instead of a feature.
     """
-    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.DECONV)
+    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.DECONV, others)
     return rules.to_map(signed, image, layer, to_spatial, reduce, resize)

@@ -3,6 +3,7 @@
 import jax
 
 from saljax.core import program, taps
+from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
@@ -18,6 +19,7 @@ def excitation_backprop(
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
+    others: Others = "refuse",
 ) -> Saliency:
     """Probability that a winner-take-all walk from the target down arrives at each place.
 
@@ -27,7 +29,9 @@ def excitation_backprop(
     normalization and ReLUs hand on what they get, max pooling hands it to its winner, averages and
     the sum of a skip connection share by value. P sums to 1 at any layer that lies on every way to
     the scores, if something excites everywhere. What an operation with weights reads must be >= 0,
-    as it is behind a ReLU: not below the linear bottlenecks of a MobileNetV2.
+    as it is behind a ReLU: not below the linear bottlenecks of a MobileNetV2, nor in a transformer,
+    where what comes out is no probability. Gates, norms and attention have AttnLRP's rules: see the
+    table in `saljax.methods.modified_backprop`.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
@@ -41,6 +45,7 @@ def excitation_backprop(
         reduce: what is made of the channels, (*spatial, C) -> (*spatial); the sum in the paper;
             None: all channels, never resized.
         resize: bring the map to the size of the image, linearly; False: the layer's own size.
+        others: see `guided_backprop`.
 
     Returns:
         (*spatial) map. Before a skip connection whose branch is negative it may be negative.
@@ -54,7 +59,7 @@ def excitation_backprop(
     the shortcut; there is no option for that.
     """
     layer = layer or taps.last_spatial(score_fn, image)
-    _, signal, _ = rules.send_back(score_fn, image, target, layer, rules.excitation())
+    _, signal, _ = rules.send_back(score_fn, image, target, layer, rules.excitation(), others)
     return rules.to_map(signal, image, layer, to_spatial, reduce, resize)
 
 
@@ -68,6 +73,7 @@ def contrastive_excitation_backprop(
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
+    others: Others = "refuse",
 ) -> Saliency:
     """Excitation backprop of the target minus that of its dual, the classifier with weights -W.
 
@@ -87,6 +93,7 @@ def contrastive_excitation_backprop(
         to_spatial: see `excitation_backprop`.
         reduce: see `excitation_backprop`; with None the difference keeps its sign.
         resize: see `excitation_backprop`.
+        others: see `guided_backprop`.
 
     Returns:
         (*spatial) map >= 0.
@@ -110,7 +117,7 @@ def contrastive_excitation_backprop(
             f"contrast is nothing. Before it lie {', '.join(before) or 'no tagged activations'}."
         )
     composite = rules.excitation(number)
-    _, signal, _ = rules.send_back(score_fn, image, target, layer, composite)
+    _, signal, _ = rules.send_back(score_fn, image, target, layer, composite, others)
     contrast = None if reduce is None else lambda x: jax.nn.relu(reduce(x))
     return rules.to_map(signal, image, layer, to_spatial, contrast, resize)
 

@@ -1,5 +1,6 @@
 """Guided backpropagation."""
 
+from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
@@ -15,10 +16,13 @@ def guided_backprop(
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
+    others: Others = "refuse",
 ) -> Saliency:
     """Gradient that only passes a ReLU where both its input and the gradient are positive.
 
-    At each ReLU: R(x) <- R where x > 0 and R > 0, else 0.
+    At each ReLU: R(x) <- R where x > 0 and R > 0, else 0. Smooth rectifiers (GELU, SiLU, leaky
+    ReLU, ...) keep their derivative, as in captum; the table in `saljax.methods.modified_backprop`
+    has all operations.
 
     It shows what the network sees; it hardly depends on the target.
 
@@ -32,6 +36,7 @@ def guided_backprop(
         reduce: what is made of the channels, (*spatial, C) -> (*spatial); the paper shows the
             signal itself as a color picture, which `reduce=None` returns, signed and never resized.
         resize: bring a layer's map to the size of the image, linearly; False: its own size.
+        others: what becomes of operations without a rule, see `saljax.override`.
 
     Returns:
         (*spatial) map >= 0, or what `reduce` makes.
@@ -43,5 +48,5 @@ def guided_backprop(
 
     Source: Springenberg, Dosovitskiy, Brox, Riedmiller, ICLR workshop 2015.
     """
-    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.GUIDED)
+    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.GUIDED, others)
     return rules.to_map(signed, image, layer, to_spatial, reduce, resize)

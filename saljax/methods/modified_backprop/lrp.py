@@ -1,8 +1,7 @@
 """Layer-wise relevance propagation, LRP-0 and LRP-epsilon."""
 
-import jax.numpy as jnp
-
 from saljax.core import checks
+from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.modified_backprop import rules
@@ -19,6 +18,7 @@ def lrp(
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
+    others: Others = "refuse",
 ) -> Saliency:
     """Share a score among the inputs of each layer in proportion to what they contribute.
 
@@ -26,6 +26,9 @@ def lrp(
 
     from R = score at the target down to the image. Biases, and what a normalization subtracts, keep
     their share. With epsilon = 0 (LRP-0) this is gradient times input, for any network of ReLUs.
+    Other functions of one number hand on what they get, gates and attention half to each factor,
+    and the scale of a norm is fixed, as in AttnLRP: the table in `saljax.methods.modified_backprop`
+    has all operations. Of scores that are probabilities it explains these.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
@@ -37,6 +40,7 @@ def lrp(
         to_spatial: see `guided_backprop`.
         reduce: see `guided_backprop`; here the sum, which keeps the total.
         resize: see `guided_backprop`.
+        others: see `guided_backprop`.
 
     Returns:
         (*spatial) map, negative where a pixel speaks against the target; in units of the score.
@@ -50,7 +54,6 @@ def lrp(
     """
     checks.not_negative(epsilon=epsilon)
     composite = rules.relevance(epsilon)
-    x, signal, score = rules.send_back(score_fn, image, target, layer, composite)
-    stable = score + jnp.where(score < 0, -epsilon, epsilon)
-    last = jnp.where(stable == 0, 1, score / jnp.where(stable == 0, 1, stable))
-    return rules.to_map(x * signal * last.astype(x.dtype), image, layer, to_spatial, reduce, resize)
+    x, signal, score = rules.send_back(score_fn, image, target, layer, composite, others)
+    relevance = rules.in_units_of(score, epsilon, x * signal)
+    return rules.to_map(relevance, image, layer, to_spatial, reduce, resize)
