@@ -4,7 +4,8 @@
 
 Made with torch 2.13.0 and torchvision 0.28.0. Weights and images come from numpy's generator, so
 the test draws them again without torch; only the logits are stored. AlexNet's and VGG's hidden
-linear layers have 32 units instead of 4096, on both sides, which changes no wiring.
+linear layers have 32 units instead of 4096, the transformer two blocks and ConvNeXt one in each
+stage, on both sides, which changes no wiring.
 """
 
 import sys
@@ -13,18 +14,22 @@ from pathlib import Path
 import numpy as np
 
 from saljax.models.architectures import resnet
+from saljax.models.architectures.convnext import ARCHITECTURES as convnext_architectures
 from saljax.models.architectures.layers import MEAN, STD
 from saljax.models.constructors import BUILD
 from saljax.models.from_torchvision import source_shapes
 from saljax.models.tables import DROPPED
 
-NAMES = [name for name in BUILD if name != "mobilenet_v2_birds"]
+WITHOUT = ("mobilenet_v2_birds", "convnext_small", "convnext_base")
+NAMES = [name for name in BUILD if name not in WITHOUT and "_patch16_" not in name]
+"""Those of torchvision; a ConvNeXt with one block a stage is the others' as well."""
 NUM_CLASSES = 10
 HIDDEN = 32
 SHAPES = {
     **{name: (64, 64) for name in resnet.ARCHITECTURES},
     "alexnet": (127, 95),
     "inception_v3": (91, 107),
+    "vit_b_16": (224, 224),
 }
 """Height and width of the images that a classifier is compared at, where they are not `SHAPE`."""
 SHAPE = (64, 80)
@@ -38,7 +43,8 @@ off at 6 on the way), yet low enough that torch's rounding changes them by 1e-5 
 def sizes(name):
     """Return the sizes of a classifier that is small enough to be drawn in every test."""
     narrow = name == "alexnet" or name.startswith("vgg")
-    return {"num_classes": NUM_CLASSES} | ({"hidden": HIDDEN} if narrow else {})
+    flat = {"vit_b_16": {"depth": 2}, "convnext_tiny": {"depth": 1}}
+    return {"num_classes": NUM_CLASSES} | ({"hidden": HIDDEN} if narrow else flat.get(name, {}))
 
 
 def seeded_weights(name, seed=0):
@@ -49,7 +55,9 @@ def seeded_weights(name, seed=0):
     rng = np.random.default_rng(seed)
     tensors = {}
     for key, shape in source_shapes(name, **sizes(name)).items():
-        if len(shape) > 1:
+        if key in ("class_token", "encoder.pos_embedding"):
+            value = rng.standard_normal(shape, np.float32)
+        elif len(shape) > 1:
             value = rng.standard_normal(shape, np.float32) * np.sqrt(2 / np.prod(shape[1:]))
         elif key.endswith("running_var"):
             value = rng.uniform(0.5, 1.5, shape)
@@ -94,6 +102,10 @@ def torchvision_model(name, tensors):
     torchvision = import_torchvision()
     import torch  # pyright: ignore[reportMissingImports]
 
+    if "depth" in sizes(name):
+        model = _flat(torchvision, name, sizes(name)["depth"])
+        model.load_state_dict({k: torch.from_numpy(v) for k, v in tensors.items()})
+        return model.eval()
     options = {}
     if name in DROPPED:  # published weights go with this transformation
         options = {"aux_logits": True, "transform_input": True, "init_weights": False}
@@ -108,6 +120,18 @@ def torchvision_model(name, tensors):
     missing = (set(dict(model.state_dict())) ^ set(tensors)) - DROPPED.get(name, frozenset())
     assert all(key.endswith("num_batches_tracked") for key in missing), missing
     return model.eval()
+
+
+def _flat(torchvision, name, depth):
+    if name == "vit_b_16":
+        sizes = {"hidden_dim": 768, "mlp_dim": 3072, "num_heads": 12, "num_classes": NUM_CLASSES}
+        return torchvision.models.VisionTransformer(224, 16, num_layers=depth, **sizes)
+    from torchvision.models import convnext  # pyright: ignore[reportMissingImports]
+
+    widths = convnext_architectures[name].widths
+    ends = zip(widths, (*widths[1:], None), strict=True)
+    stages = [convnext.CNBlockConfig(width, after, depth) for width, after in ends]
+    return convnext.ConvNeXt(stages, num_classes=NUM_CLASSES)
 
 
 def logits_of(model, images):

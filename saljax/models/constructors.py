@@ -6,9 +6,9 @@ from functools import partial
 
 from flax import nnx
 
-from saljax.models.architectures import resnet, squeezenet, vgg
+from saljax.models.architectures import convnext, resnet, squeezenet, vgg, vit
 from saljax.models.architectures.alexnet import AlexNet
-from saljax.models.architectures.birdlets import Birdlets
+from saljax.models.architectures.birdlets import NUM_SPECIES, Birdlets
 from saljax.models.architectures.glas3d import Glas3D
 from saljax.models.architectures.googlenet import GoogLeNet
 from saljax.models.architectures.inception import InceptionV3
@@ -26,10 +26,17 @@ BUILD: dict[str, Callable[..., nnx.Module]] = {
     "inception_v3": InceptionV3,
     "mobilenet_v2": MobileNetV2,
     "mobilenet_v2_birds": partial(MobileNetV2, num_classes=965, tensorflow=True),
+    **{name: partial(convnext.ConvNeXt, kind) for name, kind in convnext.ARCHITECTURES.items()},
+    **{name: partial(vit.ViT, kind) for name, kind in vit.ARCHITECTURES.items()},
 }
-"""Name -> constructor; all take `num_classes` and `rngs`, AlexNet and VGG `hidden` as well."""
+"""Name -> constructor; all take `num_classes` and `rngs`, AlexNet and VGG `hidden` as well,
+ConvNeXt and ViT `depth`."""
 
-OWN: dict[str, Callable[..., nnx.Module]] = {"birdlets": Birdlets, "glas3d": Glas3D}
+OWN: dict[str, Callable[..., nnx.Module]] = {
+    "birdlets": Birdlets,
+    "birdlets_vit": partial(vit.ViT, vit.BIRDLETS, num_classes=NUM_SPECIES),
+    "glas3d": Glas3D,
+}
 """Those that have no weights but ours; they take `num_classes` and `rngs`."""
 
 
@@ -39,7 +46,7 @@ def abstract(name: str, **sizes: int) -> nnx.Module:
 
     Args:
         name: a key of `BUILD` or of `OWN`.
-        **sizes: `num_classes`, `hidden`, as its constructor takes them.
+        **sizes: `num_classes`, `hidden`, `depth`, as its constructor takes them.
 
     Returns:
         The model, with `jax.ShapeDtypeStruct` for every parameter. One object is given to all who

@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import os
+import re
 import sys
 import urllib.error
 import urllib.request
@@ -49,6 +50,10 @@ PUBLISHED = {
     "googlenet": _versions("googlenet-1378be20.pth"),
     "inception_v3": _versions("inception_v3_google-0cc3c7bd.pth"),
     "mobilenet_v2": _versions("mobilenet_v2-b0353104.pth", "mobilenet_v2-7ebf99e0.pth"),
+    "convnext_tiny": _versions("convnext_tiny-983f1562.pth"),
+    "convnext_small": _versions("convnext_small-0c510722.pth"),
+    "convnext_base": _versions("convnext_base-6075fbad.pth"),
+    "vit_b_16": _versions("vit_b_16-c867db91.pth"),
 }
 """Classifier -> name of weights, as torchvision names them -> file. Source: torchvision 0.28.0.
 
@@ -94,15 +99,10 @@ def fetch(source: Published, folder: str | os.PathLike, progress: Progress | Non
             be written.
         ValueError: the hash is wrong. What came is thrown away.
     """
-    folder = Path(folder)
-    target = folder / source.url.rsplit("/", 1)[1]
+    target = Path(folder) / source.url.rsplit("/", 1)[1]
     if target.exists():
         return target
-    folder.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    _transfer(source.url, part, progress)
-    with part.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    part, digest = _fetched(source.url, target, progress)
     if not digest.startswith(source.sha256):
         part.unlink()
         raise ValueError(
@@ -111,6 +111,67 @@ def fetch(source: Published, folder: str | os.PathLike, progress: Progress | Non
         )
     part.replace(target)
     return target
+
+
+HUB = "https://huggingface.co"
+"""The Hub, where the environment variable HF_ENDPOINT names no other."""
+
+_HUB_NAME = re.compile(r"hf:(?P<owner>\w[\w.-]*)/(?P<name>\w[\w.-]*)")
+
+
+def fetch_from_hub(name: str, progress: Progress | None = None) -> Path:
+    """Fetch the weights of a repository on the Hub once, into the user's cache.
+
+    Nobody says beforehand what their SHA-256 is: that of the first transfer is kept beside them,
+    and what comes or lies there later must have the same.
+
+    Args:
+        name: `hf:OWNER/NAME`, a public repository with a `model.safetensors` on its main branch.
+        progress: as of `fetch`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        OSError: as of `fetch`.
+        ValueError: the name is none; or the file is another than the one fetched first.
+    """
+    known = _HUB_NAME.fullmatch(name)
+    if known is None:
+        raise ValueError(f"{name}: weights on the Hub are hf:OWNER/NAME")
+    owner, repository = known["owner"], known["name"]
+    endpoint = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
+    url = f"{endpoint}/{owner}/{repository}/resolve/main/model.safetensors"
+    target = cache() / "hub" / owner / repository / "model.safetensors"
+    kept = target.with_name(f"{target.name}.sha256")
+    there = target.exists()
+    try:
+        file, digest = (target, _digest(target)) if there else _fetched(url, target, progress)
+    except OSError as error:
+        more = "; is it a public repository with a model.safetensors?"
+        raise OSError(f"{error}{more if ' answers 4' in str(error) else ''}") from None
+    first = kept.read_text().strip() if kept.exists() else digest
+    if digest != first:
+        differ = f"(SHA-256 {digest[:8]} instead of {first[:8]})"
+        if there:
+            raise ValueError(f"{name}: {target} is not what was fetched {differ}; remove it")
+        file.unlink()
+        raise ValueError(f"{name}: there is another file now {differ}; to take it, remove {kept}")
+    kept.write_text(f"{digest}\n")
+    return file if there else file.replace(target)
+
+
+def _fetched(url: str, target: Path, progress: Progress | None) -> tuple[Path, str]:
+    """Fetch a file under a hidden name beside its target; return that and its SHA-256."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    _transfer(url, part, progress)
+    return part, _digest(part)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _transfer(url: str, part: Path, progress: Progress | None) -> None:

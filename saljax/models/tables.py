@@ -1,31 +1,45 @@
 """Which tensor of ours is which of torchvision's: one explicit table an architecture.
 
-The bird network is a file of its own kind; it is read by a table as well.
+The bird network is a file of its own kind; it is read by a table as well. Transformers but
+`vit_b_16` have timm's names, and ConvNeXt both; what Hugging Face's are is in `renaming`.
 
-A table goes from the image to the logits, so that its last row is the bias of the logits.
+A table goes from the image to the logits: its first row is a kernel, whose name tells whose the
+weights are, its last the bias of the logits.
 """
 
 from typing import NamedTuple
 
-from saljax.models.architectures import googlenet, inception, mobilenet, resnet, squeezenet, vgg
+from saljax.models.architectures import (
+    convnext,
+    googlenet,
+    inception,
+    mobilenet,
+    resnet,
+    squeezenet,
+    vgg,
+    vit,
+)
 
 OIHW_TO_HWIO = (2, 3, 1, 0)
 OI_TO_IO = (1, 0)
 AS_IS = (0,)
 HWIO = (0, 1, 2, 3)
+TOKENS = (0, 1, 2)
 IO = (0, 1)
 
 
 class Row(NamedTuple):
     """Our tensor `target` is torchvision's `source` with its axes in the order `axes`.
 
-    A `flat` source has all axes but the first joined to one.
+    A `flat` source has all axes but the first joined to one; behind its axes are `ones` of
+    length 1.
     """
 
     target: str
     source: str
     axes: tuple[int, ...]
     flat: bool = False
+    ones: int = 0
 
 
 def _kernel(target: str, source: str) -> Row:
@@ -56,6 +70,10 @@ def _linear(target: str, source: str) -> list[Row]:
 def _grid_linear(target: str, source: str) -> list[Row]:
     kernel = Row(f"{target}.kernel", f"{source}.weight", OIHW_TO_HWIO, flat=True)
     return [kernel, _bias(target, source)]
+
+
+def _layer_norm(target: str, source: str) -> list[Row]:
+    return [Row(f"{target}.scale", f"{source}.weight", AS_IS), _bias(target, source)]
 
 
 def _resnet(architecture: resnet.Architecture) -> list[Row]:
@@ -147,6 +165,77 @@ def _mobilenet() -> list[Row]:
     return [*rows, *_linear("logits", "classifier.1")]
 
 
+def _convnext(architecture: convnext.Architecture) -> list[Row]:
+    rows = [*_conv("stem.conv", "features.0.0"), *_layer_norm("stem.norm", "features.0.1")]
+    for stage, depth in enumerate(architecture.depths, start=1):
+        if stage > 1:
+            ours, theirs = f"shrink{stage}", f"features.{2 * stage - 2}"
+            rows += [*_layer_norm(f"{ours}.norm", f"{theirs}.0")]
+            rows += _conv(f"{ours}.conv", f"{theirs}.1")
+        for index in range(depth):
+            ours, theirs = f"stage{stage}.{index}", f"features.{2 * stage - 1}.{index}"
+            rows += _conv(f"{ours}.depthwise", f"{theirs}.block.0")
+            rows += _layer_norm(f"{ours}.norm", f"{theirs}.block.2")
+            rows += _linear(f"{ours}.up", f"{theirs}.block.3")
+            rows += _linear(f"{ours}.down", f"{theirs}.block.5")
+            rows += [Row(f"{ours}.gamma", f"{theirs}.layer_scale", AS_IS, ones=2)]
+    return [*rows, *_layer_norm("norm", "classifier.0"), *_linear("head", "classifier.2")]
+
+
+def _convnext_timm(architecture: convnext.Architecture) -> list[Row]:
+    rows = [*_conv("stem.conv", "stem.0"), *_layer_norm("stem.norm", "stem.1")]
+    for stage, depth in enumerate(architecture.depths, start=1):
+        at = f"stages.{stage - 1}"
+        if stage > 1:
+            rows += _layer_norm(f"shrink{stage}.norm", f"{at}.downsample.0")
+            rows += _conv(f"shrink{stage}.conv", f"{at}.downsample.1")
+        for index in range(depth):
+            ours, theirs = f"stage{stage}.{index}", f"{at}.blocks.{index}"
+            rows += _conv(f"{ours}.depthwise", f"{theirs}.conv_dw")
+            rows += _layer_norm(f"{ours}.norm", f"{theirs}.norm")
+            rows += _linear(f"{ours}.up", f"{theirs}.mlp.fc1")
+            rows += _linear(f"{ours}.down", f"{theirs}.mlp.fc2")
+            rows += [Row(f"{ours}.gamma", f"{theirs}.gamma", AS_IS)]
+    return [*rows, *_layer_norm("norm", "head.norm"), *_linear("head", "head.fc")]
+
+
+def _vit(architecture: vit.Architecture) -> list[Row]:
+    rows = [
+        *_conv("patch", "conv_proj"),
+        Row("class_token", "class_token", TOKENS),
+        Row("positions", "encoder.pos_embedding", TOKENS),
+    ]
+    for index in range(architecture.depth):
+        ours, theirs = f"block{index}", f"encoder.layers.encoder_layer_{index}"
+        rows += _layer_norm(f"{ours}.norm1", f"{theirs}.ln_1")
+        rows += [
+            Row(f"{ours}.qkv.kernel", f"{theirs}.self_attention.in_proj_weight", OI_TO_IO),
+            Row(f"{ours}.qkv.bias", f"{theirs}.self_attention.in_proj_bias", AS_IS),
+        ]
+        rows += _linear(f"{ours}.out", f"{theirs}.self_attention.out_proj")
+        rows += _layer_norm(f"{ours}.norm2", f"{theirs}.ln_2")
+        rows += _linear(f"{ours}.up", f"{theirs}.mlp.0")
+        rows += _linear(f"{ours}.down", f"{theirs}.mlp.3")
+    return [*rows, *_layer_norm("norm", "encoder.ln"), *_linear("head", "heads.head")]
+
+
+def _vit_timm(architecture: vit.Architecture) -> list[Row]:
+    rows = [
+        *_conv("patch", "patch_embed.proj"),
+        Row("class_token", "cls_token", TOKENS),
+        Row("positions", "pos_embed", TOKENS),
+    ]
+    for index in range(architecture.depth):
+        ours, theirs = f"block{index}", f"blocks.{index}"
+        rows += _layer_norm(f"{ours}.norm1", f"{theirs}.norm1")
+        rows += _linear(f"{ours}.qkv", f"{theirs}.attn.qkv")
+        rows += _linear(f"{ours}.out", f"{theirs}.attn.proj")
+        rows += _layer_norm(f"{ours}.norm2", f"{theirs}.norm2")
+        rows += _linear(f"{ours}.up", f"{theirs}.mlp.fc1")
+        rows += _linear(f"{ours}.down", f"{theirs}.mlp.fc2")
+    return [*rows, *_layer_norm("norm", "norm"), *_linear("head", "head")]
+
+
 def _birds() -> list[Row]:
     """The bird network's file has TensorFlow's order of axes, and folded batch norms."""
     layers = ["stem"]
@@ -176,7 +265,20 @@ TABLES: dict[str, tuple[Row, ...]] = {
     "inception_v3": tuple(_inception()),
     "mobilenet_v2": tuple(_mobilenet()),
     "mobilenet_v2_birds": tuple(_birds()),
+    **{name: tuple(_convnext(kind)) for name, kind in convnext.ARCHITECTURES.items()},
+    **{
+        name: tuple(_vit(kind) if name == "vit_b_16" else _vit_timm(kind))
+        for name, kind in vit.ARCHITECTURES.items()
+    },
 }
+
+OTHERS: dict[str, tuple[Row, ...]] = {
+    name: tuple(_convnext_timm(kind)) for name, kind in convnext.ARCHITECTURES.items()
+}
+"""A second table, where weights have timm's names as well.
+
+The transformers have one each: torchvision's and timm's differ in what their images are scaled by.
+"""
 
 
 def _auxiliary(convolutions: tuple[str, ...], linear: tuple[str, ...]) -> frozenset[str]:
@@ -188,6 +290,7 @@ def _auxiliary(convolutions: tuple[str, ...], linear: tuple[str, ...]) -> frozen
 HEADS = {
     **{name: rows[-1].target.removesuffix(".bias") for name, rows in TABLES.items()},
     "birdlets": "head",
+    "birdlets_vit": "head",
     "glas3d": "fc3",
 }
 """The layer of each classifier that gives the logits."""

@@ -46,11 +46,11 @@ class ModelInfo:
     imagenet_mean: bool = False
 
 
-def _birdlets() -> ModelInfo:
+def _birdlets(name: str, called: str, layer: str) -> ModelInfo:
     from saljax.data.generated.birdlets import SPECIES
 
-    text = "small network for the generated birds, whose evidence is known"
-    return ModelInfo("birdlets", text, (96, 96, 3), 96, None, True, tuple(SPECIES), "block4")
+    text = f"small {called} for the generated birds, whose evidence is known"
+    return ModelInfo(name, text, (96, 96, 3), 96, None, True, tuple(SPECIES), layer)
 
 
 def _glas3d() -> ModelInfo:
@@ -71,6 +71,18 @@ def _imagenet(
     )
 
 
+def _transformer(size: str, data_efficient: bool) -> ModelInfo:
+    kind, letters = "DeiT" if data_efficient else "ViT", {"tiny": "Ti", "small": "S", "base": "B"}
+    text = (
+        f"{kind}-{letters[size]}/16 for ImageNet's 1000 classes, as timm and Hugging Face have it"
+    )
+    resize, shape = 256 if data_efficient else 248, (224, 224, 3)
+    name, names = f"{kind.lower()}_{size}_patch16_224", labels.imagenet()
+    return ModelInfo(
+        name, text, shape, resize, 224, False, names, "grid", imagenet_mean=data_efficient
+    )
+
+
 def _birds() -> ModelInfo:
     text = "MobileNetV2 for 964 species of birds and no bird, as TensorFlow builds it"
     names = tuple(str(index) for index in range(965))
@@ -78,7 +90,7 @@ def _birds() -> ModelInfo:
 
 
 _INFO = {
-    "birdlets": _birdlets,
+    "birdlets": lambda: _birdlets("birdlets", "network", "block4"),
     "glas3d": _glas3d,
     "resnet18": lambda: _imagenet("resnet18", "ResNet-18", "layer4"),
     "resnet34": lambda: _imagenet("resnet34", "ResNet-34", "layer4"),
@@ -95,6 +107,16 @@ _INFO = {
     ),
     "mobilenet_v2": lambda: _imagenet("mobilenet_v2", "MobileNetV2", "head"),
     "mobilenet_v2_birds": _birds,
+    "convnext_tiny": lambda: _imagenet("convnext_tiny", "ConvNeXt-T", "stage4", resize=236),
+    "convnext_small": lambda: _imagenet("convnext_small", "ConvNeXt-S", "stage4", resize=230),
+    "convnext_base": lambda: _imagenet("convnext_base", "ConvNeXt-B", "stage4", resize=232),
+    "vit_tiny_patch16_224": lambda: _transformer("tiny", False),
+    "vit_small_patch16_224": lambda: _transformer("small", False),
+    "vit_base_patch16_224": lambda: _transformer("base", False),
+    "deit_tiny_patch16_224": lambda: _transformer("tiny", True),
+    "deit_small_patch16_224": lambda: _transformer("small", True),
+    "deit_base_patch16_224": lambda: _transformer("base", True),
+    "vit_b_16": lambda: _imagenet("vit_b_16", "ViT-B/16", "grid"),
 }
 
 
@@ -126,7 +148,8 @@ def weights_file(
     Args:
         name: one of `names()`.
         weights: a file; or one of `info(name).published`, which is fetched into `published.cache()`
-            and its SHA-256 checked; or None: the bundled file.
+            and its SHA-256 checked; or `hf:OWNER/NAME`, see `published.fetch_from_hub`; or None:
+            the bundled file.
         progress: called with the bytes there are and the bytes there will be, while fetching.
 
     Raises:
@@ -137,12 +160,14 @@ def weights_file(
     about = info(name)
     if weights is None:
         if not about.bundled:
-            whose = "its" if name == "mobilenet_v2_birds" else f"torchvision's {name}"
+            whose = f"torchvision's {name}" if published.PUBLISHED.get(name) else "its"
             raise ValueError(
                 f"{name} comes without weights: give a file of {whose} weights "
                 f"(.safetensors or .pth) as weights={_or_published(about)}"
             )
         return Path(str(resources.files("saljax") / "assets" / f"{name}.safetensors"))
+    if str(weights).startswith("hf:"):
+        return published.fetch_from_hub(Path(weights).as_posix(), progress)
     known = published.PUBLISHED.get(name, {})
     if str(weights).lower() in known:
         return published.fetch(known[str(weights).lower()], published.cache(), progress)
@@ -168,11 +193,12 @@ def load(
 
     Args:
         name: one of `names()`.
-        weights: a file of weights, in our names or, for torchvision's classifiers, in its own:
-            safetensors, or with torch installed torch's, as trainers leave it, see
-            `state_dicts.fitted`. Or a name of published weights, one of `info(name).published`,
-            which are downloaded once into the user's cache. None: the bundled ones. The number of
-            classes is read from the file.
+        weights: a file of weights, in our names or torchvision's, of ConvNeXts and transformers in
+            timm's or Hugging Face's: safetensors, or torch's, as trainers leave it, see
+            `state_dicts.fitted`. Or a name of published weights, one of `info(name).published`, or
+            `hf:OWNER/NAME`, a repository on the Hub that has a model.safetensors; both are
+            downloaded once into the user's cache. None: the bundled ones. The number of classes is
+            read from the file.
         progress: called with the bytes there are and the bytes there will be (None if unknown),
             while downloading.
         say: told in one line what of the file was passed over, and what was taken off its names.

@@ -16,7 +16,7 @@ from saljax.models.architectures import layers
 from saljax.models.architectures.resnet import ARCHITECTURES as RESNETS
 from saljax.models.constructors import BUILD, abstract
 from saljax.models.from_torchvision import convert, sizes_of, source_shapes
-from saljax.models.tables import TABLES
+from saljax.models.tables import OTHERS, TABLES
 from saljax.models.weights import assign, shapes
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,8 @@ reference = runpy.run_path(str(ROOT / "experiments" / "torchvision_logits.py"))
 sizes, seeded_weights, images_for = (
     reference[name] for name in ("sizes", "seeded_weights", "images_for")
 )
-NAMES = [name for name in reference["NAMES"] if name not in RESNETS]  # those have their own file
+ELSEWHERE = (*RESNETS, "convnext_tiny", "vit_b_16")  # in their own files
+NAMES = [name for name in reference["NAMES"] if name not in ELSEWHERE]
 forward = jax.jit(lambda score_fn, images: score_fn(images))
 
 
@@ -74,6 +75,9 @@ def test_table_names_every_tensor_once(name):
     assert sorted(targets) == sorted(shapes(abstract(name)))
     assert len(set(sources)) == len(sources)
     assert list(BUILD) == list(TABLES)
+    if name in OTHERS:
+        assert [r.target for r in TABLES[name]] == [r.target for r in OTHERS[name]]
+        assert len({r.source for r in OTHERS[name]}) == len(sources)
 
 
 AUXILIARY = 768 * 128 + 2 * 128 + 128 * 768 * 25 + 2 * 768 + 768 * 1000 + 1000

@@ -30,6 +30,10 @@ class Server(http.server.BaseHTTPRequestHandler):
         asked = self.headers["Range"]
         self.server.asked.append(asked)
         content = self.server.content
+        if kind == "owner":
+            self.server.asked[-1] = self.path
+            if "/repository/resolve/main/" not in self.path:
+                return self.send_error(404)
         if kind == "missing":
             return self.send_error(404)
         if asked and kind != "whole":
@@ -154,6 +158,63 @@ def test_published_weights_load_by_name(server, tmp_path, monkeypatch):
     path = models.weights_file("squeezenet1_1", "imagenet1k_v1")
     assert path == tmp_path / "saljax" / "weights" / "squeeze.safetensors"
     assert len(server.asked) == 1
+
+
+@pytest.fixture
+def hub(server, tmp_path, monkeypatch):
+    """A server that is the Hub, with one repository, owner/repository."""
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}/")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return server
+
+
+def test_weights_of_the_hub_are_fetched_once_and_their_hash_is_kept(hub, tmp_path):
+    seen = []
+    for _ in range(2):
+        path = published.fetch_from_hub("hf:owner/repository", lambda *now: seen.append(now))
+    folder = tmp_path / "saljax" / "weights" / "hub" / "owner" / "repository"
+    assert path == folder / "model.safetensors" and path.read_bytes() == CONTENT
+    assert hub.asked == ["/owner/repository/resolve/main/model.safetensors"]
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    kept = folder / "model.safetensors.sha256"
+    assert kept.read_text().strip() == hashlib.sha256(CONTENT).hexdigest()
+    assert {p.name for p in folder.iterdir()} == {path.name, kept.name}
+
+
+def test_weights_of_the_hub_that_differ_later_are_told(hub, tmp_path):
+    path = published.fetch_from_hub("hf:owner/repository")
+    path.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"is not what was fetched \(SHA-256 \w{8} instead") as why:
+        published.fetch_from_hub("hf:owner/repository")
+    assert "\n" not in str(why.value)
+    path.unlink()
+    hub.content = b"others"
+    with pytest.raises(ValueError, match=r"hf:owner/repository: there is another file now") as why:
+        published.fetch_from_hub("hf:owner/repository")
+    assert "\n" not in str(why.value)
+    assert [p.name for p in path.parent.iterdir()] == ["model.safetensors.sha256"]
+    hub.content = CONTENT
+    assert published.fetch_from_hub("hf:owner/repository").read_bytes() == CONTENT
+
+
+def test_what_the_hub_does_not_have(hub, monkeypatch):
+    with pytest.raises(OSError, match=r"404 Not Found; is it a public repository with a") as why:
+        published.fetch_from_hub("hf:owner/other")
+    one_line(why)
+    for wrong in ("hf:owner", "hf:a/b/c", "hf:", "hf:../b"):
+        with pytest.raises(ValueError, match="weights on the Hub are hf:OWNER/NAME"):
+            models.weights_file("resnet18", wrong)
+    monkeypatch.delenv("HF_ENDPOINT")
+    monkeypatch.setattr(published, "_fetched", lambda url, *rest: pytest.fail(url))
+    with pytest.raises(pytest.fail.Exception, match=r"https://huggingface\.co/o/n/resolve/main/"):
+        published.fetch_from_hub("hf:o/n")
+
+
+def test_weights_of_the_hub_load_by_name(hub):
+    shapes = source_shapes("squeezenet1_1", num_classes=7)
+    hub.content = save({name: np.zeros(shape, np.float32) for name, shape in shapes.items()})
+    score_fn = models.load("squeezenet1_1", Path("hf:owner/repository"))
+    assert score_fn.conv10.bias.shape == (7,)
 
 
 def test_names_of_published_weights():

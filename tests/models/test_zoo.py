@@ -37,6 +37,11 @@ def test_names():
     resnets = ("resnet18", "resnet34", "resnet50", "resnet101")
     others = ("alexnet", "vgg16", "vgg19", "squeezenet1_0", "squeezenet1_1")
     others += ("googlenet", "inception_v3", "mobilenet_v2", "mobilenet_v2_birds")
+    others += ("convnext_tiny", "convnext_small", "convnext_base")
+    others += tuple(
+        f"{k}_{s}_patch16_224" for k in ("vit", "deit") for s in ("tiny", "small", "base")
+    )
+    others += ("vit_b_16",)
     assert models.names() == ("birdlets", "glas3d", *resnets, *others)
 
 

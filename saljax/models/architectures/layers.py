@@ -134,6 +134,11 @@ def batch_norm(channels: int, epsilon: float = 1e-5, *, rngs: nnx.Rngs) -> nnx.B
     )
 
 
+def layer_norm(width: int, *, rngs: nnx.Rngs) -> nnx.LayerNorm:
+    """Return a norm over the last axis, its variance computed as torch does."""
+    return nnx.LayerNorm(width, epsilon=1e-6, use_fast_variance=False, rngs=rngs)
+
+
 class Identity(nnx.Module):
     """What stands where a batch norm was folded."""
 
