@@ -11,6 +11,9 @@ from saljax.core.explain import explain as explain
 from saljax.core.layers import layers as layers
 from saljax.core.override import override as override
 from saljax.core.taps import tag as tag
+from saljax.methods.attention.attention_rollout import attention_rollout as attention_rollout
+from saljax.methods.attention.generic_attention import generic_attention as generic_attention
+from saljax.methods.attention.le_grad import le_grad as le_grad
 from saljax.methods.cams.grad_cam import grad_cam as grad_cam
 from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus as grad_cam_plus_plus
 from saljax.methods.gradients.gradient import gradient as gradient

@@ -24,6 +24,8 @@ class Case:
     """How often `score_fn` may be traced."""
     looks_inside: bool = False
     """It needs a network with tags and ReLUs, and answers one class at a time."""
+    attends: bool = False
+    """It needs a transformer, and answers likewise."""
 
     @property
     def parameters(self):
@@ -43,6 +45,10 @@ class Case:
 
 def inside(method, image=(9, 9, 3), traces=1, **hyperparameters):
     return Case(functools.partial(method, **hyperparameters), image, traces, looks_inside=True)
+
+
+def attending(method, traces=2, image=(6, 6, 3)):
+    return Case(functools.partial(method), image, traces, attends=True)
 
 
 CLASSES = 4
@@ -140,6 +146,9 @@ CASES = {
     "feature_inversion": inside(
         saljax.feature_inversion, (16, 2), traces=6, num_inversion_steps=4, num_steps=4
     ),
+    "attention_rollout": attending(saljax.attention_rollout),
+    "generic_attention": attending(saljax.generic_attention, image=(4, 6, 2)),
+    "le_grad": attending(saljax.le_grad, traces=3),
     "dre": learned("dre"),
     "dre_plus": learned(
         "dre", (10, 10, 4), saljax.dre_plus, traces=2, options={"num_steps": 6, "kernel": 9}
@@ -181,12 +190,29 @@ def relu_score(first, weights, images):
     return (hidden * seen).mean(tuple(range(1, hidden.ndim - 1))) @ weights
 
 
+def attention_score(patch, query, values, weights, images):
+    """Logits of two blocks of attention among patches of 2 x 2 pixels and a token before them."""
+    number, height, width, channels = images.shape
+    cells = images.reshape(number, height // 2, 2, width // 2, 2, channels)
+    cells = jnp.moveaxis(cells, 2, 3).reshape(number, -1, 4 * channels)
+    x = jnp.pad(cells @ patch, ((0, 0), (1, 0), (0, 0)), constant_values=0.5)
+    for block in ("first", "second"):
+        similar = jnp.einsum("nqd,hde,nke->nhqk", x, query, x)
+        attention = saljax.tag(jax.nn.softmax(similar), f"{block}.attention")
+        x = x + jnp.einsum("nhqk,nkd,hde->nqe", attention, x, values)
+        x = saljax.tag(x, f"{block}.tokens")
+    return jnp.tanh(x[:, 0]) @ weights
+
+
 @pytest.fixture
 def score_fn(case):
     rng = np.random.default_rng(0)
     shapes, mean, score = [(int(np.prod(case.image)), CLASSES)], 0.0, softmax_score
     if case.looks_inside:
         shapes, mean, score = [(case.image[-1], 12), (12, CLASSES)], 0.1, relu_score
+    if case.attends:
+        shapes = [(4 * case.image[-1], 6), (2, 6, 6), (2, 6, 6), (6, CLASSES)]
+        score = attention_score
     weights = [jnp.asarray(rng.normal(mean, 0.3, shape), jnp.float32) for shape in shapes]
     return jax.tree_util.Partial(score, *weights)
 

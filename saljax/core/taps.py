@@ -13,6 +13,7 @@ from saljax.core import scores
 from saljax.core.layers import alone, traced
 from saljax.core.override import Others, Rules, evaluate
 from saljax.core.program import Operation, operations
+from saljax.core.spatial import is_like
 from saljax.core.types import Image, Images, ScoreFn, Scores, Target
 from saljax.ops import images as image_ops
 
@@ -137,6 +138,60 @@ def pullback(
     return Pullback(out, activation, lambda signal: back(signal)[0][0])
 
 
+class Pullbacks(NamedTuple):
+    """A classifier seen from several of its layers.
+
+    Attributes:
+        scores: (1, K), of the image.
+        activations: of each layer, without the axis of images.
+        back: what is sent back from the scores, (1, K) -> what arrives at each layer.
+    """
+
+    scores: Scores
+    activations: tuple[Float[Array, "..."], ...]
+    back: Callable[[Scores], tuple[Float[Array, "..."], ...]]
+
+
+def pullbacks(score_fn: ScoreFn, image: Image, layers: Sequence[str]) -> Pullbacks:
+    """Scores, activations and derivatives at several layers from one pass forward and one back.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        image: (*spatial, C).
+        layers: names of tagged activations.
+
+    Returns:
+        A `Pullbacks`, in the order of `layers`.
+
+    Raises:
+        ValueError: no such layer.
+    """
+    images = alone(image)
+    program = traced(score_fn, images)
+    there = _tags(program, images)
+
+    def run(nothing):
+        found: dict[str, Any] = {}
+
+        def tap(operation, x):
+            name = operation.kind.removeprefix("tap:")
+            found[name] = x
+            return x + nothing[name].astype(x.dtype)
+
+        rules: dict[Any, Any] = {f"tap:{layer}": tap for layer in layers}
+        return evaluate(program, (images,), rules, strict=False), found
+
+    shapes = {layer: (1, *shape_of(there, layer, "layers")) for layer in layers}
+    nothing = {layer: jnp.zeros(shape, images.dtype) for layer, shape in shapes.items()}
+    out, back, found = jax.vjp(run, nothing, has_aux=True)
+
+    def arrives(signal):
+        arrived = back(signal)[0]
+        return tuple(arrived[layer][0] for layer in layers)
+
+    return Pullbacks(out, tuple(found[n][0].astype(images.dtype) for n in layers), arrives)
+
+
 def activation_and_gradient(
     score_fn: ScoreFn, image: Image, target: Target, layer: str
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
@@ -230,7 +285,8 @@ def activations(
 def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     """Name of the last tagged activation with spatial axes, (*spatial, channels) like an image.
 
-    The output of a pooling is passed over for what went in, if that is tagged too.
+    The output of a pooling is passed over for what went in, if that is tagged too; and what cannot
+    be the image's, such as attention (heads, T, T), for what can.
 
     Raises:
         ValueError: there is none.
@@ -240,6 +296,7 @@ def last_spatial(score_fn: ScoreFn, image: Image) -> str:
     found = operations(program, images)
     shapes, kinds = shapes_of(found), [operation.kind for operation in found]
     spatial = [name for name, shape in shapes.items() if len(shape) == image.ndim]
+    spatial = [name for name in spatial if is_like(shapes[name], image.shape[:-1])] or spatial
 
     def pooled(name):
         before = [kind for kind in kinds[: kinds.index(f"tap:{name}")] if kind not in _SCALING]

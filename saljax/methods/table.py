@@ -3,6 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from saljax.methods.attention.attention_rollout import attention_rollout
+from saljax.methods.attention.generic_attention import generic_attention
+from saljax.methods.attention.le_grad import le_grad
 from saljax.methods.cams.grad_cam import grad_cam
 from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus
 from saljax.methods.gradients.gradient import gradient, input_x_gradient
@@ -183,6 +186,26 @@ METHODS = {
         one_class=True,
         at_layer=True,
         defaults_for=inversion.defaults_for,
+    ),
+    "attention_rollout": Known(
+        attention_rollout,
+        "Quantifying Attention Flow in Transformers (ACL 2020)",
+        "logits",
+        one_class=True,
+    ),
+    "generic_attention": Known(
+        generic_attention,
+        "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder "
+        "Transformers (ICCV 2021)",
+        "logits",
+        one_class=True,
+    ),
+    "le_grad": Known(
+        le_grad,
+        "LeGrad: An Explainability Method for Vision Transformers via Feature Formation "
+        "Sensitivity (ICCV 2025)",
+        "logits",
+        one_class=True,
     ),
     "dre": Known(dre, _DRE, "logits", learned={"explainer": "dre"}),
     "dre_plus": Known(

@@ -47,6 +47,32 @@ def test_activation_and_gradient_are_exact(wrap):
     np.testing.assert_allclose(gradient, by_hand, rtol=1e-5, atol=1e-7)
 
 
+def test_several_layers_are_seen_from_one_pass():
+    seen = taps.pullbacks(SCORE_FN, IMAGE, ["logits", "hidden"])
+    signal = jnp.asarray([[0.0, 1.0, -2.0]])
+    np.testing.assert_allclose(seen.scores, SCORE_FN(IMAGE[None]), rtol=1e-6)
+    at_logits, at_hidden = seen.back(signal)
+    np.testing.assert_array_equal(at_logits, signal[0])
+    for name, activation, arrived in zip(
+        ["logits", "hidden"], seen.activations, (at_logits, at_hidden), strict=True
+    ):
+        alone = taps.pullback(SCORE_FN, IMAGE, name)
+        np.testing.assert_array_equal(activation, alone.activation)
+        np.testing.assert_allclose(arrived, alone.back(signal), rtol=1e-6)
+    with pytest.raises(ValueError, match="`layers` must be one of"):
+        taps.pullbacks(SCORE_FN, IMAGE, ["hidden", "nowhere"])
+
+
+def test_attention_is_no_layer_of_the_image():
+    """What has as many axes and cannot be (*spatial, channels) is passed over for what can."""
+
+    def score_fn(x):
+        square = saljax.tag(jnp.ones((len(x), 2, 17, 17)) * x.mean(), "block0.attention")
+        return saljax.tag(x[:, ::2, ::2], "grid").mean((1, 2)) * square.mean()
+
+    assert taps.last_spatial(score_fn, IMAGE) == "grid"
+
+
 def test_at_zero_the_derivative_of_relu_is_jaxs_own():
     """`jax.nn.relu` has the derivative 0 at 0; that of max(x, 0) would be 1/2."""
 
