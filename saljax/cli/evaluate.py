@@ -44,7 +44,8 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 @click.option(
     "--metrics",
     metavar="A,B,...",
-    help="See `saljax metrics`; all: all that can be measured.  [default: those that cost little]",
+    help="See `saljax metrics`; all: all that can be measured; FILE.py:NAME: one of yours.  "
+    "[default: those that cost little]",
 )
 @click.option(
     "--set",

@@ -53,11 +53,11 @@ def explain(
     Args:
         method: a method of saljax, or one with its signature; hyperparameters are given with
             `functools.partial(saljax.glas, sigma_light=3.0)`.
-        score_fn: images (N, *spatial, C) -> scores (N, K): any JAX callable. It is the fastest as a
-            pytree with its weights as leaves: an NNX module (after `model.eval()`), an Equinox
-            module, `jax.tree_util.Partial(model.apply, variables)` of Linen. A function that closes
-            over weights, such as `lambda x: model(x)`, or a Keras model, is traced at each call,
-            see `saljax.core.compiled`.
+        score_fn: images (N, *spatial, C) -> scores (N, K): any JAX callable, see `saljax.scores`
+            for models of other libraries. It is the fastest as a pytree with its weights as leaves:
+            an NNX module (after `model.eval()`), `jax.tree_util.Partial(model.apply, variables)` of
+            Linen, whatever `saljax.scores` makes. A function that closes over weights, such as
+            `lambda x: model(x)`, is traced at each call, see `saljax.core.compiled`.
         images: (N, *spatial, C), in [0, 1]. Those in half precision are explained in float32; a
             classifier that computes in half precision converts inside its score function.
         targets: class indices (N,), or (N, T) for methods that answer several classes at once.

@@ -9,12 +9,14 @@ import jax
 import numpy as np
 
 from saljax.core.compiled import call
+from saljax.evaluation import own_metrics
 from saljax.evaluation.columns import Asked, Column, Stored
 from saljax.evaluation.metrics_table import ALPHAS as ALPHAS
 from saljax.evaluation.metrics_table import MEASURES as MEASURES
 from saljax.evaluation.metrics_table import Known
 from saljax.evaluation.rows import Settings, keywords
 from saljax.models.zoo import ModelInfo
+from saljax.runs import own
 from saljax.runs.hyperparameters import in_effect, named
 
 
@@ -49,11 +51,13 @@ class Measure(NamedTuple):
         name: of the metric.
         known: the metric.
         function: with its keywords.
+        source: SHA-256 of its file, where it is one's own.
     """
 
     name: str
     known: Known
     function: functools.partial
+    source: str = ""
 
     def settings(self) -> dict[str, Any]:
         """All keywords in effect, but those that are no matter of choice here."""
@@ -93,8 +97,8 @@ def measures(
     """Metrics to measure.
 
     Args:
-        names: separated by commas; "all" for all that can be measured, None for those of them that
-            do not cost much.
+        names: separated by commas, FILE.py:NAME for one's own; "all" for all that can be measured,
+            None for those of them that do not cost much.
         settings: what was set in each of them.
         about: the classifier.
         with_boxes: there are boxes.
@@ -109,17 +113,25 @@ def measures(
     if names in (None, "all"):
         asked = [n for n, known in MEASURES.items() if with_boxes or known.needs != "boxes"]
     else:
-        asked = [named(name.strip(), MEASURES, "metric") for name in names.split(",")]
-    found = []
-    for name in dict.fromkeys(asked):
-        known = MEASURES[name]
+        asked = [name.strip() for name in names.split(",")]
+    found: list[Measure] = []
+    for text in dict.fromkeys(asked):
+        name, known, source = _known(text)
+        if name in [measure.name for measure in found]:
+            raise ValueError(f"--metrics: there are two with the name {name!r}")
         if known.needs == "boxes" and not with_boxes:
             raise ValueError(f"--metrics: {name} needs --boxes")
         given = known.for_many(about) | keywords(known.function, settings.get(name, {}), name)
-        measure = Measure(name, known, functools.partial(known.function, **given))
+        measure = Measure(name, known, functools.partial(known.function, **given), source)
         if names is not None or not measure.cost:
             found.append(measure)
     return found
+
+
+def _known(text: str) -> tuple[str, Known, str]:
+    if own.is_own(text):
+        return own_metrics.known(text)
+    return text, MEASURES[named(text, MEASURES, "metric")], ""
 
 
 def to_json(value: Any) -> Any:

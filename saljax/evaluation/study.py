@@ -271,11 +271,13 @@ class _Run:
         """Take one measurement where it is not there yet, as one program; say where that was."""
         of_boxes = measure.known.needs == "boxes"
         seed = {"seed": self.study.seed} if measure.is_random else {}
+        source = {"source": measure.source} if measure.source else {}
         keys = {
             place: store.key(
                 boxes=one.record["boxes"] if of_boxes else None,
                 settings=_but_memory(measure.settings()),
                 **seed,
+                **source,
             )
             for place, one in judged.items()
             if one.record["boxes"] or not of_boxes

@@ -86,7 +86,11 @@ def settings(study: Study) -> dict[str, Any]:
         "methods": {
             row.name: row.record(study.classifier.about.input_shape[:-1]) for row in study.rows
         },
-        "metrics": {measure.name: measure.settings() for measure in study.measures},
+        "metrics": {
+            measure.name: measure.settings()
+            | ({"source": {"sha256": measure.source}} if measure.source else {})
+            for measure in study.measures
+        },
         "seed": study.seed,
         "batch_size": study.batch_size,
         "range": study.values and list(study.values),

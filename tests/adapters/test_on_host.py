@@ -11,6 +11,11 @@ import saljax
 IMAGES = np.random.default_rng(0).uniform(size=(3, 4, 6, 3)).astype("f")
 
 
+@pytest.fixture(autouse=True)
+def with_our_own_messages(as_users_run):
+    """And not those of the shape checks of the test run."""
+
+
 def onnx_file(path, batch, channels_first=True, kind="FLOAT"):
     """Mean colors, and twice them, of images in a batch of a fixed size or of any."""
     onnx = pytest.importorskip("onnx")

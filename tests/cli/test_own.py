@@ -45,6 +45,15 @@ def brightness(score_fn, image, target, *, power: float = 1.0, flip=False):
 
 brightness.explains = "probabilities"
 """
+METRIC = """
+def area(saliency, *, above=0.1):
+    return (saliency > above).mean()
+
+area.better = "lower"
+
+def no_metric(images):
+    return images
+"""
 
 
 @pytest.fixture
@@ -52,6 +61,7 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.py").write_text(MODEL)
     (tmp_path / "way.py").write_text(METHOD)
+    (tmp_path / "number.py").write_text(METRIC)
     (tmp_path / "names.txt").write_text("red\ngreen\nblue\n")
     pixels = np.zeros((8, 8, 3), np.uint8)
     pixels[:, :4, 0] = 255
@@ -170,17 +180,33 @@ def test_evaluate_does_not_take_maps_of_other_code(files, capsys):
     (files / "a.png").rename(files / "data" / "a.png")
     arguments = ["evaluate", "--data", "data", "--model", "net.py:build", "--input-size", "8"]
     arguments += ["--methods", "way.py:brightness,other=way.py:brightness", "--no-references"]
-    arguments += ["--metrics", "skewness", "--set", "other.power=2", "--out", "out"]
+    arguments += ["--metrics", "number.py:area", "--set", "other.power=2", "--out", "out"]
+    arguments += ["--set", "area.above=0.2"]
 
     def maps():
         assert cli.main(arguments) == 0, capsys.readouterr().err
         return {path.name for path in (files / "out" / "maps" / "brightness").iterdir()}
 
+    def areas():
+        return [
+            row["mean"] for row in json.loads((files / "out" / "table.json").read_text())["table"]
+        ]
+
     first = maps()
     assert len(first) == 1 and maps() == first
     assert (files / "out" / "maps" / "other").is_dir()
+    assert areas() == [0.5, 0.5]
+    (files / "number.py").write_text(METRIC.replace("> above", "> 2 + above"))
+    assert maps() == first and areas() == [0.0, 0.0]
     (files / "way.py").write_text(METHOD.replace("** power", "** (2 * power)"))
-    second = maps()
-    assert len(second) == 2
+    assert len(maps()) == 2
     (files / "net.py").write_text(MODEL.replace("8 * jnp.eye", "9 * jnp.eye"))
     assert len(maps()) == 3
+    capsys.readouterr()
+    for wrong, word in [
+        ("number.py:no_metric", "is no metric"),
+        ("number.py:are", "there is area"),
+    ]:
+        assert cli.main([*arguments[:11], wrong, *arguments[12:]]) == 2
+        said = capsys.readouterr().err
+        assert word in said and len(said.splitlines()) == 1
