@@ -24,7 +24,7 @@ def attention_rollout(
     heads: Heads = "mean",
     discard: float = 0.0,
     raw: bool = False,
-    grid: Sequence[int] | None = None,
+    patches: Sequence[int] | None = None,
     pooling: tokens.Pooling = None,
     resize: bool = True,
 ) -> Saliency:
@@ -45,18 +45,18 @@ def attention_rollout(
         discard: share of the entries of each layer, the lowest, that are set to 0 before the
             shortcut is added, in [0, 1).
         raw: the attention of the last of the layers itself, without shortcut or product.
-        grid: patches along each spatial axis; None: read from the number of tokens and the
+        patches: their number along each spatial axis; None: read from the number of tokens and the
             proportions of the image.
         pooling: whose row is read, the first token's ("class") or the mean over all patches
             ("mean"); None: "class" where there are more tokens than patches.
-        resize: bring the map to the size of the image, linearly; False: the grid's own size.
+        resize: bring the map to the size of the image, linearly; False: a number a patch.
 
     Returns:
         (*spatial) map in [0, 1].
 
     Raises:
-        ValueError: no attention is tagged; no grid fits the tokens; `discard` or `heads` is out of
-            range; several targets.
+        ValueError: no attention is tagged; the tokens do not fit `patches`, or no number of them;
+            `discard` or `heads` is out of range; several targets.
 
     Source: Abnar and Zuidema, "Quantifying Attention Flow in Transformers", ACL 2020, in
     its order: later layers on the left. `discard` and other `heads` are those of
@@ -75,7 +75,7 @@ def attention_rollout(
         mixed = attention + jnp.eye(len(attention), dtype=attention.dtype)
         mixed = mixed / mixed.sum(axis=1, keepdims=True)
         found = jnp.matmul(mixed, found, precision="highest")
-    cells = tokens.grid_of(len(found), image, grid)
+    cells = tokens.grid_of(len(found), image, patches)
     row = tokens.row_of(found, math.prod(cells), pooling)
     none = 0 * scores.pick(seen, target).sum()  # NaN where there is no such class
     return tokens.finish(row + none.astype(row.dtype), cells, image, resize)

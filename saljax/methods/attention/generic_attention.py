@@ -17,7 +17,7 @@ def generic_attention(
     target: Target,
     *,
     layers: Sequence[str] | None = None,
-    grid: Sequence[int] | None = None,
+    patches: Sequence[int] | None = None,
     pooling: tokens.Pooling = None,
     resize: bool = True,
 ) -> Saliency:
@@ -33,17 +33,18 @@ def generic_attention(
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
         layers: names of tagged attention (heads, T, T); None: all whose names end in `attention`.
-        grid: patches along each spatial axis; None: read from the number of tokens and the
+        patches: their number along each spatial axis; None: read from the number of tokens and the
             proportions of the image.
         pooling: whose row is read, the first token's ("class") or the mean over all patches
             ("mean"); None: "class" where there are more tokens than patches.
-        resize: bring the map to the size of the image, linearly; False: the grid's own size.
+        resize: bring the map to the size of the image, linearly; False: a number a patch.
 
     Returns:
         (*spatial) map >= 0.
 
     Raises:
-        ValueError: no attention is tagged; no grid fits the tokens; several targets.
+        ValueError: no attention is tagged; the tokens do not fit `patches`, or no number of them;
+            several targets.
 
     Source: Chefer, Gur, Wolf, "Generic Attention-model Explainability for Interpreting Bi-Modal
     and Encoder-Decoder Transformers", ICCV 2021, equations 5 and 6, for self-attention. The class
@@ -56,5 +57,5 @@ def generic_attention(
     for attention, gradient in zip(seen.activations, gradients, strict=True):
         evidence = jax.nn.relu(attention * gradient).mean(axis=0)
         found = found + jnp.matmul(evidence, found, precision="highest")
-    cells = tokens.grid_of(len(found), image, grid)
+    cells = tokens.grid_of(len(found), image, patches)
     return tokens.finish(tokens.row_of(found, math.prod(cells), pooling), cells, image, resize)

@@ -19,7 +19,7 @@ def le_grad(
     target: Target,
     *,
     layers: Sequence[str] | None = None,
-    grid: Sequence[int] | None = None,
+    patches: Sequence[int] | None = None,
     resize: bool = True,
 ) -> Saliency:
     """What raises, by each block's attention alone, the score of that block's mean token.
@@ -38,16 +38,16 @@ def le_grad(
         target: class index ().
         layers: names of tagged attention (heads, T, T); None: all whose names end in `attention`,
             as in the paper. The authors' code takes the last two unless told otherwise.
-        grid: patches along each spatial axis; None: read from the number of tokens and the
+        patches: their number along each spatial axis; None: read from the number of tokens and the
             proportions of the image.
-        resize: bring the map to the size of the image, linearly; False: the grid's own size.
+        resize: bring the map to the size of the image, linearly; False: a number a patch.
 
     Returns:
         (*spatial) map >= 0.
 
     Raises:
-        ValueError: no attention is tagged, or not the tokens of its block; no grid fits the tokens;
-            several targets.
+        ValueError: no attention is tagged, or not the tokens of its block; the tokens do not fit
+            `patches`, or no number of them; several targets.
 
     Source: Bousselham et al., "LeGrad: An Explainability Method for Vision Transformers via Feature
     Formation Sensitivity", ICCV 2025, without the final scaling to [0, 1]. Its class score is the
@@ -89,5 +89,5 @@ def le_grad(
     (gradients,) = back(dict(zip(names, signals, strict=True)))
     evidence = [jax.nn.relu(gradient[0]).mean(axis=(0, 1)) for gradient in gradients.values()]
     found = jnp.stack(evidence).mean(axis=0)
-    cells = tokens.grid_of(len(found), image, grid)
+    cells = tokens.grid_of(len(found), image, patches)
     return tokens.finish(found[-math.prod(cells) :], cells, image, resize)

@@ -70,14 +70,14 @@ def grid_of(number: int, image: Image, grid: Sequence[int] | None) -> tuple[int,
     if grid is not None:
         if len(grid) != len(space) or not 0 < math.prod(grid) <= number:
             raise ValueError(
-                f"`grid` must have a number of patches for each of {len(space)} axes, together at "
-                f"most the {number} tokens; got {tuple(grid)}"
+                f"`patches` must have a number for each of {len(space)} axes, together at most the "
+                f"{number} tokens; got {tuple(grid)}"
             )
         return tuple(grid)
     if len(space) == 1:
         raise ValueError(
-            f"{number} tokens of a signal may have any number of others before them; give `grid`, "
-            "the number of patches"
+            f"{number} tokens of a signal may have any number of others before them; give "
+            "`patches`, their number"
         )
     unit = [length // math.gcd(*space) for length in space]
     for patches in range(number, max(number - MOST, 1) - 1, -1):
@@ -86,7 +86,7 @@ def grid_of(number: int, image: Image, grid: Sequence[int] | None) -> tuple[int,
             return tuple(times * length for length in unit)
     raise ValueError(
         f"{number} tokens are no grid in the proportions of an image of {space}, with up to {MOST} "
-        "tokens of no place before them; give `grid`, the number of patches along each axis"
+        "tokens of no place before them; give `patches`, their number along each axis"
     )
 
 
@@ -98,7 +98,12 @@ def row_of(matrix: Square, number: int, pooling: Pooling) -> Float[Array, " patc
         number: of patches.
         pooling: the query: the first token, or the mean of all patches, as the classifier's head
             has it; None: the former where there are tokens of no place.
+
+    Raises:
+        ValueError: another pooling.
     """
+    if pooling not in ("class", "mean", None):
+        raise ValueError(f"`pooling` must be 'class', 'mean' or None; got {pooling!r}")
     first = len(matrix) - number
     if pooling is None:
         pooling = "class" if first else "mean"

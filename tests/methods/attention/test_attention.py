@@ -210,8 +210,8 @@ def test_maps_are_as_large_as_the_image_and_the_grid_only_shapes_them(name):
     method = METHODS[name]
     assert method(SCORE_FN, IMAGE, 1).shape == (4, 6)
     small = method(SCORE_FN, IMAGE, 1, resize=False)
-    np.testing.assert_allclose(method(SCORE_FN, IMAGE, 1, resize=False, grid=(2, 3)), small)
-    column = method(SCORE_FN, IMAGE, 1, resize=False, grid=(6, 1))
+    np.testing.assert_allclose(method(SCORE_FN, IMAGE, 1, resize=False, patches=(2, 3)), small)
+    column = method(SCORE_FN, IMAGE, 1, resize=False, patches=(6, 1))
     np.testing.assert_allclose(column.ravel(), small.ravel())
 
 
@@ -241,13 +241,13 @@ def test_the_grid_is_read_from_the_number_of_tokens(number, space, grid):
 
 def test_a_grid_that_does_not_fit_is_told():
     image = jnp.zeros((96, 100, 3))
-    with pytest.raises(ValueError, match=r"145 tokens are no grid in the proportions .*`grid`"):
+    with pytest.raises(ValueError, match=r"145 tokens are no grid in the proportions .*`patches`"):
         tokens.grid_of(145, image, None)
-    with pytest.raises(ValueError, match=r"9 tokens of a signal .*`grid`"):
+    with pytest.raises(ValueError, match=r"9 tokens of a signal .*`patches`"):
         tokens.grid_of(9, jnp.zeros((16, 3)), None)
     assert tokens.grid_of(9, jnp.zeros((16, 3)), (8,)) == (8,)
     for wrong in [(12,), (13, 12)]:
-        with pytest.raises(ValueError, match=r"`grid` must .* for each of 2 axes.*145 tokens"):
+        with pytest.raises(ValueError, match=r"`patches` must .* for each of 2 axes.*145 tokens"):
             tokens.grid_of(145, image, wrong)
 
 
@@ -271,8 +271,11 @@ def test_le_grad_says_which_tokens_it_misses():
         saljax.le_grad(constant(A1), jnp.ones((2, 2, 3)) / 2, 0)
 
 
-def test_settings_of_rollout_out_of_range_are_told():
+@pytest.mark.usefixtures("as_users_run")
+def test_settings_out_of_range_are_told():
     with pytest.raises(ValueError, match=r"`discard` must be a share in \[0, 1\); got 1"):
         saljax.attention_rollout(SCORE_FN, IMAGE, 1, discard=1.0)
     with pytest.raises(ValueError, match=r"`heads` must be 'mean', 'max' or 'min'; got 'sum'"):
         saljax.attention_rollout(SCORE_FN, IMAGE, 1, heads="sum")
+    with pytest.raises(ValueError, match=r"`pooling` must be 'class', 'mean' or None; got 'max'"):
+        tokens.row_of(jnp.eye(3), 2, "max")
