@@ -16,12 +16,16 @@ def blocks():
 
 
 def test_python_examples_run(tmp_path, monkeypatch):
-    first, devices, learned, captions = blocks()
+    first, devices, layers, learned, captions = blocks()
     names = {}
     exec(first, names)
     assert names["images"].shape == (4, 96, 96, 3)
     assert names["maps"].shape == (4, 96, 96)
     assert names["both"].shape == (1, 2, 96, 96)
+
+    said = []
+    exec(layers, names | {"print": said.append})
+    assert "relu:0" in said[0][2].others and said[0][-1].name == "block4"
 
     monkeypatch.chdir(tmp_path)
     exec(learned, names)

@@ -1,60 +1,20 @@
 """Layers of a function that one has not written, found in its trace."""
 
-import collections
-import difflib
 import functools
-import math
-import re
+import warnings
 from typing import NamedTuple
 
 import jax.numpy as jnp
 
 from saljax.core.ask import ask
-from saljax.core.axes import CHANNELS, IMAGES, Tokens
+from saljax.core.names import Layers, Name, Names
 from saljax.core.override import trace_for_rules
 from saljax.core.program import Program, trace
-from saljax.core.survey import POOLS, Activation, Survey, survey
+from saljax.core.reach import reaches
+from saljax.core.spatial import ToSpatial, arrangement
+from saljax.core.survey import Survey, survey
 from saljax.core.types import Image, Images, ScoreFn
 from saljax.ops import images as image_ops
-
-Name = str | int
-"""A tag, a module, an operation and its number, or a number among `saljax.layers`."""
-
-
-class Layer(NamedTuple):
-    """An activation with places, as `layer=` takes it.
-
-    Attributes:
-        name: the tag; else the module whose output it is; else operation:number.
-        operation: operation:number, the number among its like, from 0.
-        shape: without the axis of images.
-        channels: which axis of `shape` holds the channels.
-        grid: of its places; tokens have one axis for all of them.
-        others: its other names.
-    """
-
-    name: str
-    operation: str
-    shape: tuple[int, ...]
-    channels: int
-    grid: tuple[int, ...]
-    others: tuple[str, ...]
-
-
-class Layers(tuple[Layer, ...]):
-    """The activations of a function, in order; printed, a table."""
-
-    def __repr__(self):
-        head = ("layer", "operation", "shape", "channels", "places")
-        rows = [
-            (a.name, a.operation, str(a.shape), f"axis {a.channels}", " x ".join(map(str, a.grid)))
-            for a in self
-        ]
-        widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in (head, *rows)
-        )
 
 
 def layers(score_fn: ScoreFn, image: Image) -> Layers:
@@ -91,8 +51,83 @@ def layers(score_fn: ScoreFn, image: Image) -> Layers:
     Returns:
         `Layers`, a tuple of `Layer`s that prints as a table.
     """
+    return _looked_at(score_fn, image)[1].listed()
+
+
+class Place(NamedTuple):
+    """A layer that was asked for.
+
+    Attributes:
+        name: by which it is found again.
+        to_spatial: what makes of its activation (*spatial, channels); None: it is that already.
+    """
+
+    name: str
+    to_spatial: ToSpatial | None
+
+
+def place(
+    score_fn: ScoreFn,
+    image: Image,
+    layer: Name | None,
+    to_spatial: ToSpatial | None = None,
+    called: str = "layer",
+    *,
+    sent_back: bool = True,
+) -> Place:
+    """The layer that is meant, and how it is read.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        image: (*spatial, C).
+        layer: any name of it, see `layers`; None: see there.
+        to_spatial: what the user said; None: see `saljax.core.spatial.arrangement`.
+        called: the argument that named it, for the message.
+        sent_back: whether the method asks how its places decide the scores; it is warned of where
+            they do not.
+
+    Raises:
+        ValueError: there is no such layer, or none with places.
+    """
+    seen, names = _looked_at(score_fn, image)
+    made = names.default() if layer is None else names.find(layer, called)
+    if sent_back and not reaches(seen, made):
+        norm = names.before_attention()
+        helps = norm is not None and reaches(seen, norm)
+        instead = f"; try layer={names.unique(norm)!r}" if norm is not None and helps else ""
+        what = "its places do not" if made.places else "it does not"
+        warnings.warn(
+            f"the map at {names.unique(made)!r} is the same everywhere, since {what} reach the "
+            f"scores (of a transformer often only the class token does, from behind the last "
+            f"attention){instead}",
+            stacklevel=2,
+        )
+    return Place(names.unique(made), to_spatial or arrangement(made, seen, image))
+
+
+def place_or_image(
+    score_fn: ScoreFn, image: Image, layer: Name | None, to_spatial: ToSpatial | None
+) -> tuple[str | None, ToSpatial | None]:
+    """`place`, where None stands for the image itself."""
+    return (None, None) if layer is None else place(score_fn, image, layer, to_spatial)
+
+
+def after(score_fn: ScoreFn, image: Image, layer: Name) -> str:
+    """The layer that is computed next, of tags or else of `layers`; this one where it is the last.
+
+    Raises:
+        ValueError: there is no such layer.
+    """
+    _, names = _looked_at(score_fn, image)
+    made = names.find(layer)
+    among = names.spatial if made.tag is None else list(names.tags.values())
+    return names.unique([*among, made][among.index(made) + 1])
+
+
+def _looked_at(score_fn: ScoreFn, image: Image) -> tuple[Survey, Names]:
     images = alone(image)
-    return Names(survey(traced(score_fn, images, for_rules=True), images), image.ndim).listed()
+    seen = survey(traced(score_fn, images, for_rules=True), images)
+    return seen, Names(seen, image.shape[:-1])
 
 
 def traced(score_fn: ScoreFn, images: Images, *, for_rules: bool = False) -> Program:
@@ -108,134 +143,3 @@ def alone(image: Image) -> Images:
     """
     image_ops.check(image, one=True)
     return jnp.asarray(image)[None]
-
-
-class Names:
-    """All names of the activations of a survey."""
-
-    def __init__(self, seen: Survey, rank: int):
-        self._seen = seen
-        self.spatial = [made for made in seen.found if is_spatial(made, rank)]
-        self.tags = {made.tag: made for made in seen.found if made.tag is not None}
-        self._like: dict[str, list[Activation]] = collections.defaultdict(list)
-        for made in self.spatial:
-            self._like[made.kind].append(made)
-        self._numbers = {
-            id(made): f"{kind}:{number}"
-            for kind, like in self._like.items()
-            for number, made in enumerate(like)
-        }
-
-    @functools.cached_property
-    def modules(self) -> dict[str, list[Activation]]:
-        """By path of a module, or another open scope, its output each time that it was called."""
-        spatial = {id(made) for made in self.spatial}
-        outputs: dict[str, list[Activation]] = collections.defaultdict(list)
-        events = [*self._seen.events, ("", None)]
-        for (scope, made), (following, _) in zip(events, events[1:], strict=False):
-            parts = scope.split("/") if scope else []
-            for path in ("/".join(parts[: n + 1]) for n in range(len(parts))):
-                if "->" in path:  # an einsum
-                    continue
-                ended = not f"{following}/".startswith(f"{path}/")
-                if ended and made is not None and id(made) in spatial:
-                    outputs[path].append(made)
-        return outputs
-
-    def of(self, made: Activation) -> list[str]:
-        """Its names, the best first."""
-        modules = [
-            path if len(calls) == 1 else f"{path}:{calls.index(made)}"
-            for path, calls in self.modules.items()
-            if made in calls
-        ]
-        modules.sort(key=lambda path: path.count("/"))
-        numbered = [self._numbers[id(made)]] if id(made) in self._numbers else []
-        return [*([made.tag] if made.tag is not None else []), *modules, *numbered]
-
-    def listed(self) -> Layers:
-        """See `saljax.layers`."""
-        rows = []
-        for made in self.spatial:
-            name, *others = self.of(made)
-            own = [i for i in made.own if i != images_of(made)]
-            axes, shape = [made.axes[i] for i in own], tuple(made.shape[i] for i in own)
-            channels = axes.index(CHANNELS) if CHANNELS in axes else len(shape) - 1
-            grid = made.places or shape[:-1]
-            rows.append(Layer(name, self._numbers[id(made)], shape, channels, grid, tuple(others)))
-        return Layers(rows)
-
-    def find(self, layer: Name, called: str = "layer") -> Activation:
-        """The activation with this name.
-
-        Raises:
-            ValueError: there is none; the message says which are near.
-        """
-        if isinstance(layer, int) and not isinstance(layer, bool):
-            if -len(self.spatial) <= layer < len(self.spatial):
-                return self.spatial[layer]
-        elif layer in self.tags:
-            return self.tags[layer]
-        elif isinstance(layer, str):
-            name, number = layer, None
-            if match := re.fullmatch(r"(.+):(-?\d+)", layer):
-                name, number = match[1], int(match[2])
-            like = self.modules.get(name) or self._like.get(name, [])
-            if number is not None and -len(like) <= number < len(like):
-                return like[number]
-            if number is None and len(like) == 1:
-                return like[0]
-        raise ValueError(self._unknown(layer, called))
-
-    def _unknown(self, layer, called):
-        names = [name for made in self.spatial for name in self.of(made)]
-        near = difflib.get_close_matches(str(layer), names, n=3, cutoff=0.5)
-        meant = f"; did you mean {', '.join(near)}?" if near else "."
-        return (
-            f"`{called}` must be one of the activations tagged in `score_fn`: "
-            f"{', '.join(self.tags) or 'none are'}; got {layer!r}{meant} Or one of the "
-            f"{len(self.spatial)} of saljax.layers(score_fn, image), such as relu:-1; loops such "
-            "as lax.scan are not looked into"
-        )
-
-    def default(self) -> Activation | None:
-        """What stands for None where nothing is tagged; see `saljax.layers`."""
-        if not any(made.kind == "conv" for made in self._seen.found) or not self.spatial:
-            return None
-        last = self.spatial[-1]
-        if any(isinstance(axis, Tokens) for axis in last.axes):
-            return self.before_attention() or last
-        spatial = {id(made) for made in self.spatial}
-        while last.kind in POOLS and last.takes and id(last.takes[0]) in spatial:
-            last = last.takes[0]
-        return last
-
-    def before_attention(self) -> Activation | None:
-        """What the last attention reads: the norm before it, of a transformer."""
-        products = [made for made in self._seen.found if made.kind == "dense" and not made.alone]
-        spatial = {id(made) for made in self.spatial}
-        for product in products[-1:]:
-            at = product
-            while at.takes and not (at.alone and at.kind == "dense"):
-                at = at.takes[0]
-            if at.takes and id(at.takes[0]) in spatial:
-                return at.takes[0]
-        return None
-
-
-def images_of(made: Activation) -> int:
-    """Its axis of images; the first, where nobody knows."""
-    return made.axes.index(IMAGES) if IMAGES in made.axes else 0
-
-
-def is_spatial(made: Activation, rank: int) -> bool:
-    """Whether it is listed: it has places, more than one, and channels.
-
-    A tag of the image's rank whose axes nobody knows is taken as (*spatial, channels).
-    """
-    if not made.listed:
-        return False
-    places = made.places
-    if places is None:
-        return made.tag is not None and len(made.shape) == rank + 1
-    return len(places) == rank - 1 and math.prod(places) > 1

@@ -1,15 +1,16 @@
 """All activations of a traced function: what made each, where it is, which axis is which."""
 
 import dataclasses
+import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from saljax.core.axes import CHANNELS, IMAGES, Axes, Tokens, follow, of_images
-from saljax.core.program import Operation, Path, Program, Where, read
+from saljax.core.program import Operation, Path, Program, Where, operations, read
 
 _KINDS = {
     "conv_general_dilated": "conv", "dot_general": "dense", "reduce_window_max": "max_pool",
@@ -21,11 +22,11 @@ _MOVES = {
     "unstack", "tile", "rev", "dynamic_slice", "gather", "convert_element_type",
     "reduce_precision", "copy", "copy_p", "optimization_barrier", "stop_gradient",
 }  # fmt: skip
-_ARITHMETIC = {
-    "add", "sub", "mul", "div", "neg", "square", "integer_pow", "sqrt", "rsqrt", "product",
-    "quotient",
+_AFFINE = {"add", "sub", "mul", "div", "neg"}
+_STEPS = _AFFINE | {
+    "square", "integer_pow", "sqrt", "rsqrt", "product", "quotient", "reduce_sum",
 }  # fmt: skip
-_POWERS = ("square", "integer_pow")
+_OF_VARIANCE = {"relu", "max", "maximum"}  # that is not below 0
 
 
 @dataclasses.dataclass(eq=False)
@@ -66,6 +67,11 @@ class Activation:
     users: list["Activation"] = dataclasses.field(default_factory=list, repr=False)
 
     @property
+    def images(self) -> int:
+        """Its axis of images; the first, where nobody knows."""
+        return self.axes.index(IMAGES) if IMAGES in self.axes else 0
+
+    @property
     def own(self) -> list[int]:
         """Its axes, but for those of one entry that say nothing."""
         both = zip(self.axes, self.shape, strict=True)
@@ -86,6 +92,14 @@ class Activation:
         return tuple(self.shape[self.axes.index(a)] for a in space)
 
 
+class Flow(NamedTuple):
+    """An operation, and the values that it takes and gives."""
+
+    operation: Operation
+    inputs: list[int]
+    outputs: list[int]
+
+
 @dataclasses.dataclass(frozen=True)
 class Survey:
     """All activations of a function, in order, and the names of scopes at each operation.
@@ -93,10 +107,28 @@ class Survey:
     Attributes:
         found: of all operations on floating-point values that depend on the image.
         events: (scope, activation) of each operation; what only moved is the activation itself.
+        operations: see `saljax.core.program.operations`.
+        number: of images.
+        patch: what the first convolution takes at a time, if its windows tile the image.
+        flows: from the image to the scores.
+        axes: of each value of these.
+        ends: the scores.
     """
 
     found: list[Activation]
     events: list[tuple[str, Activation | None]]
+    operations: list[Operation]
+    number: int
+    patch: tuple[int, ...] | None
+    flows: list[Flow]
+    axes: dict[int, Axes]
+    ends: list[int]
+
+
+def in_loop(tag: str, shape: tuple[int, ...]) -> Activation:
+    """What a tag in a loop names, whose axes are not followed; `shape` is without images."""
+    axes = (IMAGES, *(None for _ in shape))
+    return Activation("tag", (), 0, axes, (1, *shape), "", [], None, tag=tag)
 
 
 def survey(program: Program, images: Any) -> Survey:
@@ -105,15 +137,25 @@ def survey(program: Program, images: Any) -> Survey:
 
     def look(given):
         looking.know(given, of_images(given.ndim))
-        return read(program, (given,), looking.visit, enter="all", after=looking.after)
+        outputs = read(program, (given,), looking.visit, enter="all", after=looking.after)
+        looking.ends = [id(x) for x in outputs]
+        return outputs
 
     jax.eval_shape(look, images)
     for made in looking.found:
-        _gather(made)
-    for made in looking.found:
-        if made.alone and made.ran <= {"add", "sub", "mul", "div", "neg"}:
-            made.kind = "affine"
-    return Survey(looking.found, looking.events)
+        _with_bias(made)
+    _arithmetic(looking.found)
+    axes = {number: axes for number, (_, axes) in looking.values.items()}
+    return Survey(
+        found=looking.found,
+        events=looking.events,
+        operations=operations(program, images),
+        number=len(images),
+        patch=looking.patch or None,
+        flows=looking.flows,
+        axes=axes,
+        ends=looking.ends,
+    )
 
 
 class _Looking:
@@ -122,15 +164,23 @@ class _Looking:
     def __init__(self):
         self.found: list[Activation] = []
         self.events: list[tuple[str, Activation | None]] = []
-        self._values: dict[int, tuple[Any, Axes]] = {}  # the values too, so that no id returns
+        self.patch: tuple[int, ...] | None = None
+        self.flows: list[Flow] = []
+        self.ends: list[int] = []
+        self.values: dict[int, tuple[Any, Axes]] = {}  # the values too, so that no id returns
         self._source: dict[int, Activation] = {}
         self._seen: tuple[Operation, Any] | None = None
 
     def know(self, value, axes):
-        self._values[id(value)] = value, axes
+        self.values[id(value)] = value, axes
 
     def visit(self, operation, inputs):
         self._seen = operation, inputs
+        if operation.kind == "conv_general_dilated" and self.patch is None:
+            kernel = operation.settings["dimension_numbers"].rhs_spec
+            window = tuple(inputs[1].shape[axis] for axis in kernel[2:])
+            tiles = window == tuple(operation.settings["window_strides"]) and max(window) > 1
+            self.patch = window if tiles else ()
         return operation(*inputs)
 
     def after(self, where: Where, outputs):
@@ -142,10 +192,11 @@ class _Looking:
         return outputs
 
     def _operation(self, where, operation, inputs, outputs):
-        known = [self._values[id(x)][1] if id(x) in self._values else None for x in inputs]
+        known = [self.values[id(x)][1] if id(x) in self.values else None for x in inputs]
         shapes = [np.shape(x) for x in outputs]
         for value, axes in zip(outputs, follow(operation, inputs, known, shapes), strict=True):
             self.know(value, axes)
+        self.flows.append(Flow(operation, [id(x) for x in inputs], [id(x) for x in outputs]))
         takes = [self._source[id(x)] for x in inputs if id(x) in self._source]
         made = takes[0] if takes else None
         if operation.kind.startswith("tap:"):
@@ -163,7 +214,9 @@ class _Looking:
 
     def _new(self, where, operation, number, takes, value):
         kind = operation.kind.removeprefix("rule:")
-        axes = self._values[id(value)][1]
+        if kind == "product" and "preferred_element_type" in operation.settings:
+            kind = "matmul"
+        axes = self.values[id(value)][1]
         made = Activation(
             str(_KINDS.get(kind, kind)),
             where.path,
@@ -188,7 +241,7 @@ class _Looking:
             made = self._new(where, operation, 0, takes, value)
             made.kind = "tag"
         made.tag = operation.kind.removeprefix("tap:")
-        made.told = "channels" in operation.inside
+        made.told = "channels_last" in operation.inside
         self._source[id(value)] = made
         return made
 
@@ -212,19 +265,36 @@ def _is_local(made, shape):
     return made.tag is None and made.shape == shape and made.kind not in (*_KINDS.values(), "tag")
 
 
-def _gather(made):
-    """A convolution takes its bias with it, arithmetic all of its operations."""
-    if made.tag is not None or len(made.users) != 1 or made.users[0].scope != made.scope:
+def _with_bias(made):
+    """A convolution takes its bias with it, a pooling by sums what makes an average of it."""
+    if made.tag is not None or len(made.users) != 1 or made.kind not in ("conv", "dense", *POOLS):
         return
-    user = made.users[0]
-    if user.alone and made.kind in ("conv", "dense", *POOLS):
-        own = {"add"} if made.kind in ("conv", "dense") else {"mul", "div"}
-        if user.ran <= own and user.shape == made.shape:
-            user.kind, user.ran, made.listed = made.kind, made.ran, False
-    elif made.ran <= _ARITHMETIC and not made.whole:
-        statistics = made.kind in _POWERS and user.kind.startswith("reduce_")
-        if statistics or (user.ran <= _ARITHMETIC and not user.whole):
-            made.listed = False
-        if not statistics and not made.listed:
-            user.ran, user.alone = user.ran | made.ran, user.alone and made.alone
-            user.kind = "norm" if {"sqrt", "rsqrt"} & user.ran else user.kind
+    (user,) = made.users
+    own = {"mul", "div"} if made.kind in POOLS else {"add"}
+    if user.alone and user.scope == made.scope and user.ran <= own and user.shape == made.shape:
+        user.kind, user.ran, made.listed = made.kind, made.ran, False
+
+
+def _arithmetic(found):
+    """Arithmetic, with its statistics, is one operation: what comes out of it at the end."""
+    last: dict[int, Activation] = {}
+    for made in reversed(found):
+        last[id(made)] = made
+        ends = {id(last[id(user)]): last[id(user)] for user in made.users}
+        inner = all(_is_step(step) and step.scope == made.scope for step in (made, *made.users))
+        if len(ends) != 1 or not inner or made.tag is not None:
+            continue
+        (end,) = ends.values()
+        if made.places is None or math.prod(made.shape) == math.prod(end.shape):
+            last[id(made)], made.listed = end, False
+            end.ran, end.alone = end.ran | made.ran, end.alone and made.alone
+    for made in found:
+        if made.alone and made.ran <= _AFFINE:
+            made.kind = "affine"
+        elif made.ran <= _STEPS | _OF_VARIANCE and {"sqrt", "rsqrt"} & made.ran:
+            made.kind = "norm"
+
+
+def _is_step(made):
+    variance = made.places is None and made.ran <= _OF_VARIANCE
+    return not made.whole and (variance or made.ran <= _STEPS)

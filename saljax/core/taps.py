@@ -1,67 +1,24 @@
-"""Names for activations, and what is at the places they name."""
+"""What is at a layer: its activation, its derivative, and what follows from another activation."""
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.custom_batching import custom_vmap
 from jaxtyping import Array, Float
 
 from saljax.core import scores
-from saljax.core.layers import alone, traced
+from saljax.core.layers import alone, place, traced
+from saljax.core.names import Name, Names
 from saljax.core.override import Others, Rules, evaluate
-from saljax.core.program import Operation, operations
-from saljax.core.spatial import is_like
+from saljax.core.program import Program, operations
+from saljax.core.survey import survey
+from saljax.core.tags import shape_of as shape_of
+from saljax.core.tags import shapes_of as shapes_of
+from saljax.core.tags import tag as tag
+from saljax.core.tags import tag_all
 from saljax.core.types import Image, Images, ScoreFn, Scores, Target
 from saljax.ops import images as image_ops
-
-_SCALING = ("mul", "div")  # what makes an average of a sum
-
-
-@functools.cache
-def _identity(name: str):
-    def identity(x):
-        return x
-
-    identity.__name__ = f"tap:{name}"
-    named = jax.jit(identity)
-
-    # A score function that is the vmap of one example's: the axis of images comes to the front.
-    @custom_vmap
-    def in_front(x):
-        return named(x)
-
-    @in_front.def_vmap
-    def _(size, in_batched, x):
-        return tap(x), True
-
-    @jax.custom_jvp  # since custom_vmap has no backward pass
-    def tap(x):
-        return in_front(x)
-
-    tap.defjvp(lambda primals, tangents: (tap(*primals), *tangents))
-    return tap
-
-
-def tag(x: Float[Array, "..."], name: str) -> Float[Array, "..."]:
-    """Return `x` unchanged and name it in the traced program.
-
-    The tag is an identity inside a jit called `tap:<name>`: found again by whoever reads the
-    traced program, gone without trace from the compiled one.
-
-    Args:
-        x: any activation, images along its first axis; without that axis in a function of one
-            example of which `score_fn` is the `jax.vmap`. Methods that make a map of it read
-            (*spatial, channels), as Flax has it; channels first, as Equinox and torch have them,
-            and tokens need their `to_spatial`, such as `lambda a: jnp.moveaxis(a, 0, -1)`.
-        name: the layer's name, unique within one score function.
-
-    Returns:
-        `x`.
-    """
-    return _identity(name)(x)
 
 
 def tagged(score_fn: ScoreFn, image: Image) -> dict[str, tuple[int, ...]]:
@@ -75,7 +32,7 @@ def tagged(score_fn: ScoreFn, image: Image) -> dict[str, tuple[int, ...]]:
         Name -> shape without the axis of images.
     """
     images = alone(image)
-    return _tags(traced(score_fn, images, for_rules=True), images)
+    return shapes_of(operations(traced(score_fn, images, for_rules=True), images))
 
 
 class Pullback(NamedTuple):
@@ -95,7 +52,7 @@ class Pullback(NamedTuple):
 def pullback(
     score_fn: ScoreFn,
     image: Image,
-    layer: str | None = None,
+    layer: Name | None = None,
     rules: Rules | None = None,
     others: Others = "refuse",
 ) -> Pullback:
@@ -104,7 +61,7 @@ def pullback(
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K).
         image: (*spatial, C).
-        layer: name of a tagged activation; None: the image itself.
+        layer: any name of it, see `saljax.layers`; None: the image itself.
         rules: see `saljax.override`; None: the plain derivative.
         others: see `saljax.override`.
 
@@ -117,10 +74,12 @@ def pullback(
     images = alone(image)
     strict = rules is not None
     own: dict[Any, Any] = dict(rules or {})
-    program = traced(score_fn, images, for_rules=strict)
     if layer is None:
+        program = traced(score_fn, images, for_rules=strict)
         out, back = jax.vjp(lambda x: evaluate(program, (x,), own, strict, others), images)
         return Pullback(out, images[0], lambda signal: back(signal)[0][0])
+
+    program, (name,), (shape,) = opened(score_fn, images, [layer], for_rules=strict)
 
     def run(nothing):
         found = []
@@ -129,10 +88,9 @@ def pullback(
             found.append(x)
             return x + nothing.astype(x.dtype)
 
-        out = evaluate(program, (images,), {**own, f"tap:{layer}": tap}, strict, others)
+        out = evaluate(program, (images,), {**own, f"tap:{name}": tap}, strict, others)
         return out, found.pop()
 
-    shape = shape_of(_tags(program, images), layer)
     out, back, activation = jax.vjp(run, jnp.zeros((1, *shape), images.dtype), has_aux=True)
     activation = activation[0].astype(images.dtype)
     return Pullback(out, activation, lambda signal: back(signal)[0][0])
@@ -152,7 +110,7 @@ class Pullbacks(NamedTuple):
     back: Callable[[Scores], tuple[Float[Array, "..."], ...]]
 
 
-def pullbacks(score_fn: ScoreFn, image: Image, layers: Sequence[str]) -> Pullbacks:
+def pullbacks(score_fn: ScoreFn, image: Image, layers: Sequence[Name]) -> Pullbacks:
     """Scores, activations and derivatives at several layers from one pass forward and one back.
 
     Args:
@@ -167,8 +125,7 @@ def pullbacks(score_fn: ScoreFn, image: Image, layers: Sequence[str]) -> Pullbac
         ValueError: no such layer.
     """
     images = alone(image)
-    program = traced(score_fn, images)
-    there = _tags(program, images)
+    program, names, shapes = opened(score_fn, images, layers, "layers")
 
     def run(nothing):
         found: dict[str, Any] = {}
@@ -178,22 +135,21 @@ def pullbacks(score_fn: ScoreFn, image: Image, layers: Sequence[str]) -> Pullbac
             found[name] = x
             return x + nothing[name].astype(x.dtype)
 
-        rules: dict[Any, Any] = {f"tap:{layer}": tap for layer in layers}
+        rules: dict[Any, Any] = {f"tap:{name}": tap for name in names}
         return evaluate(program, (images,), rules, strict=False), found
 
-    shapes = {layer: (1, *shape_of(there, layer, "layers")) for layer in layers}
-    nothing = {layer: jnp.zeros(shape, images.dtype) for layer, shape in shapes.items()}
+    nothing = {n: jnp.zeros((1, *s), images.dtype) for n, s in zip(names, shapes, strict=True)}
     out, back, found = jax.vjp(run, nothing, has_aux=True)
 
     def arrives(signal):
         arrived = back(signal)[0]
-        return tuple(arrived[layer][0] for layer in layers)
+        return tuple(arrived[name][0] for name in names)
 
-    return Pullbacks(out, tuple(found[n][0].astype(images.dtype) for n in layers), arrives)
+    return Pullbacks(out, tuple(found[n][0].astype(images.dtype) for n in names), arrives)
 
 
 def activation_and_gradient(
-    score_fn: ScoreFn, image: Image, target: Target, layer: str
+    score_fn: ScoreFn, image: Image, target: Target, layer: Name
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Activation of a layer, and the derivative of a score with respect to it, from one pass.
 
@@ -201,7 +157,7 @@ def activation_and_gradient(
         score_fn: images (N, *spatial, C) -> scores (N, K).
         image: (*spatial, C).
         target: class index ().
-        layer: name of a tagged activation.
+        layer: any name of it, see `saljax.layers`.
 
     Returns:
         Both without the axis of images.
@@ -214,7 +170,7 @@ def activation_and_gradient(
 
 
 def split(
-    score_fn: ScoreFn, image: Image, layer: str
+    score_fn: ScoreFn, image: Image, layer: Name
 ) -> tuple[Float[Array, "..."], Callable[[Float[Array, "..."]], Float[Array, " classes"]]]:
     """Cut a classifier at a layer: the image's activation, and the scores that follow from any.
 
@@ -225,7 +181,7 @@ def split(
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K).
         image: (*spatial, C).
-        layer: name of a tagged activation.
+        layer: any name of it, see `saljax.layers`.
 
     Returns:
         The activation without the axis of images, and a function of such an activation -> (K,),
@@ -235,9 +191,8 @@ def split(
         ValueError: no such layer.
     """
     images = alone(image)
-    program = traced(score_fn, images)
-    shape = shape_of(_tags(program, images), layer)
-    kind, found = f"tap:{layer}", []
+    program, (name,), (shape,) = opened(score_fn, images, [layer])
+    kind, found = f"tap:{name}", []
     evaluate(program, (images,), {kind: lambda _, x: found.append(x) or x}, strict=False)
 
     def scores_of(activation):
@@ -250,14 +205,14 @@ def split(
 
 
 def activations(
-    score_fn: ScoreFn, images: Images, layers: Sequence[str]
+    score_fn: ScoreFn, images: Images, layers: Sequence[Name]
 ) -> tuple[Scores, tuple[Float[Array, "batch ..."], ...]]:
     """Scores of images and the activations of several layers, from one pass.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K).
         images: (N, *spatial, C).
-        layers: names of tagged activations.
+        layers: any names of them, see `saljax.layers`.
 
     Returns:
         (N, K), and of each layer (N, ...), in the order of `layers`.
@@ -266,85 +221,60 @@ def activations(
         ValueError: no such layer.
     """
     image_ops.check(images)
-    program = traced(score_fn, images)
-    if layers:
-        there = shapes_of(operations(program, images), len(images))
-        for layer in layers:
-            shape_of(there, layer, "layers")
+    program, names, _ = opened(score_fn, images, layers, "layers")
     found: dict[str, Any] = {}
 
     def keep(operation, x):
         found[operation.kind.removeprefix("tap:")] = x
         return x
 
-    rules: dict[Any, Any] = {f"tap:{layer}": keep for layer in layers}
+    rules: dict[Any, Any] = {f"tap:{name}": keep for name in names}
     out = evaluate(program, (images,), rules, strict=False)
-    return out, tuple(found[layer] for layer in layers)
+    return out, tuple(found[name] for name in names)
+
+
+def opened(
+    score_fn: ScoreFn,
+    images: Images,
+    layers: Sequence[Name],
+    called: str = "layer",
+    *,
+    for_rules: bool = False,
+) -> tuple[Program, list[str], list[tuple[int, ...]]]:
+    """A traced score function in which all these layers are tagged.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K).
+        images: (N, *spatial, C).
+        layers: any names of them, see `saljax.layers`.
+        called: the argument that named them, for the message.
+        for_rules: see `saljax.core.layers.traced`.
+
+    Returns:
+        It, the names of the tags, and the shapes there without the axis of images.
+
+    Raises:
+        ValueError: no such layer.
+    """
+    program = traced(score_fn, images, for_rules=for_rules)
+    if not layers:
+        return program, [], []
+    shapes = shapes_of(operations(program, images), len(images))
+    if all(layer in shapes for layer in layers):
+        return program, [str(layer) for layer in layers], [shapes[str(layer)] for layer in layers]
+    known = Names(survey(program, images), images.shape[1:-1])
+    made = [known.find(layer, called) for layer in layers]
+    names = [known.unique(one) for one in made]
+    untagged = {n: one for n, one in zip(names, made, strict=True) if one.tag is None}
+    program = tag_all(program, images, untagged) if untagged else program
+    shapes = shapes_of(operations(program, images), len(images))
+    return program, names, [shapes[name] for name in names]
 
 
 def last_spatial(score_fn: ScoreFn, image: Image) -> str:
-    """Name of the last tagged activation with spatial axes, (*spatial, channels) like an image.
-
-    The output of a pooling is passed over for what went in, if that is tagged too; and what cannot
-    be the image's, such as attention (heads, T, T), for what can.
+    """Name of the layer that stands for None, see `saljax.layers`.
 
     Raises:
         ValueError: there is none.
     """
-    images = alone(image)
-    program = traced(score_fn, images, for_rules=True)
-    found = operations(program, images)
-    shapes, kinds = shapes_of(found), [operation.kind for operation in found]
-    spatial = [name for name, shape in shapes.items() if len(shape) == image.ndim]
-    spatial = [name for name in spatial if is_like(shapes[name], image.shape[:-1])] or spatial
-
-    def pooled(name):
-        before = [kind for kind in kinds[: kinds.index(f"tap:{name}")] if kind not in _SCALING]
-        return bool(before) and before[-1].startswith("reduce_window")
-
-    spatial = [name for name in spatial if not pooled(name)] or spatial
-    if not spatial:
-        raise ValueError(
-            f"`score_fn` tags no activation of rank {image.ndim}, {image.ndim - 1} spatial axes "
-            f"and channels (it tags {', '.join(shapes) or 'nothing'}); tag one inside the model "
-            "with saljax.tag(x, name), or give `layer`"
-        )
-    return spatial[-1]
-
-
-def _tags(program, images) -> dict[str, tuple[int, ...]]:
-    return shapes_of(operations(program, images))
-
-
-def shapes_of(found: Sequence[Operation], number: int = 1) -> dict[str, tuple[int, ...]]:
-    """Shapes of the tagged activations among operations on so many images, as `tagged` has them."""
-    taps = [o for o in found if o.kind.startswith("tap:")]
-    names = [tap.kind.removeprefix("tap:") for tap in taps]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise ValueError(f"the tags of `score_fn` must be unique; {', '.join(twice)} is not")
-    for name, tap in zip(names, taps, strict=True):
-        if tap.shape[:1] != (number,):
-            raise ValueError(
-                f"images must be along the first axis of what is tagged; of {number} {name!r} has "
-                f"shape {tap.shape}"
-            )
-    return {name: tap.shape[1:] for name, tap in zip(names, taps, strict=True)}
-
-
-def shape_of(
-    shapes: Mapping[str, tuple[int, ...]], layer: str, called: str = "layer"
-) -> tuple[int, ...]:
-    """The shape of a layer among those `tagged`; `called` is the argument that named it.
-
-    Raises:
-        ValueError: it is not there; the message lists those that are.
-    """
-    if layer not in shapes:
-        raise ValueError(
-            f"`{called}` must be one of the activations tagged in `score_fn`: "
-            f"{', '.join(shapes) or 'none are'}; got {layer!r}. Tag one inside the model with "
-            "saljax.tag(x, name), outside of branches and loops of unknown length (lax.cond, "
-            "lax.while_loop), which are not looked into"
-        )
-    return shapes[layer]
+    return place(score_fn, image, None).name

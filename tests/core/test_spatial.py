@@ -1,7 +1,8 @@
 import jax.numpy as jnp
 import pytest
 
-from saljax.core.spatial import is_like, spatial
+from saljax.core.axes import Tokens
+from saljax.core.spatial import is_like, spatial, tiles
 
 
 def strided(n, *layers):
@@ -53,3 +54,21 @@ def test_channels_first_are_told():
     moved = spatial(jnp.zeros((8, 16, 24)), image, "conv2", lambda a: jnp.moveaxis(a, 0, -1))
     assert moved.shape == (16, 24, 8)
     assert spatial(jnp.zeros((4, 24, 8)), image, "conv2", lambda a: a).shape == (4, 24, 8)
+
+
+@pytest.mark.parametrize(
+    ("number", "space", "patch", "expected"),
+    [
+        (197, (224, 224), None, Tokens((14, 14), 1)),
+        (201, (224, 224), (16, 16), Tokens((14, 14), 5)),
+        (256, (224, 224), None, Tokens((16, 16), 0)),
+        (205, (224, 224), None, None),  # nine tokens more than 14 x 14
+        (25, (32, 48), None, Tokens((4, 6), 1)),
+        (10, (12, 12), None, None),  # 3 x 3 and one, or 2 x 2 and six
+        (10, (12, 12), (4, 4), Tokens((3, 3), 1)),
+        (10, (14, 14), (4, 4), Tokens((3, 3), 1)),  # a border that no patch covers
+        (9, (2, 4, 4), None, Tokens((1, 2, 2), 5)),
+    ],
+)
+def test_a_grid_of_tokens_is_the_only_one_that_there_is(number, space, patch, expected):
+    assert tiles(number, space, patch) == expected

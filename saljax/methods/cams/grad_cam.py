@@ -5,6 +5,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import taps
+from saljax.core.layers import place
+from saljax.core.names import Name
 from saljax.core.spatial import ToSpatial, spatial
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.ops import images
@@ -17,7 +19,7 @@ def grad_cam(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     resize: bool = True,
 ) -> Saliency:
@@ -26,24 +28,27 @@ def grad_cam(
     S = relu(sum_k a_k A_k),    a_k = mean_x d score[target] / d A_k(x)
 
     Args:
-        score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper; it must tag
-            `layer` with `saljax.tag`.
+        score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
-        layer: name of a tagged activation; None: the last one with spatial axes that is not the
-            output of a pooling, which is the last convolutional layer of the paper (in SqueezeNet
-            it gives the scores already; `saljax.models.info(name).layer` is the one before).
-        to_spatial: for a layer that is no (*spatial, channels) itself: a linear function that makes
-            it one. Channels first: `lambda a: jnp.moveaxis(a, 0, -1)`; a transformer's tokens:
-            `lambda tokens: tokens[1:].reshape(14, 14, -1)`.
+        layer: a tag, a module, an operation such as "relu:-1", or a number, see `saljax.layers`.
+            None: the last tag with spatial axes that is not the output of a pooling, which is the
+            last convolutional layer of the paper; without tags the output of the last
+            convolutional block. In SqueezeNet that gives the scores already:
+            `saljax.models.info(name).layer` is the one before. Of a vision transformer the norm
+            before the last attention: behind it often only the class token reaches the scores,
+            and the map is 0.
+        to_spatial: a linear function that makes the layer (*spatial, channels); None: as the trace
+            says, channels first too, and tokens as a grid. Else `lambda a: jnp.moveaxis(a, 0, -1)`
+            of channels first, or `lambda tokens: tokens[1:].reshape(14, 14, -1)`.
         resize: bring the map to the size of the image, linearly; False: the layer's own size.
 
     Returns:
         (*spatial) map >= 0.
 
     Raises:
-        ValueError: `score_fn` tags no such layer, or none with spatial axes; the layer's shape
-            does not go with the image's and there is no `to_spatial`; several targets.
+        ValueError: there is no such layer, or none with spatial axes; the layer's shape does not
+            go with the image's and there is no `to_spatial`; several targets.
 
     Source: Selvaraju et al., ICCV 2017, equations 1 and 2.
     """
@@ -56,14 +61,13 @@ def read(
     score_fn: ScoreFn,
     image: Image,
     target: Target,
-    layer: str | None,
+    layer: Name | None,
     to_spatial: ToSpatial | None,
 ) -> tuple[Activation, Activation]:
     """Activation and gradient of a layer, (*spatial, channels) both."""
-    if layer is None:
-        layer = taps.last_spatial(score_fn, image)
-    both = taps.activation_and_gradient(score_fn, image, target, layer)
-    activation, gradient = (spatial(x, image, layer, to_spatial) for x in both)
+    name, to_spatial = place(score_fn, image, layer, to_spatial)
+    both = taps.activation_and_gradient(score_fn, image, target, name)
+    activation, gradient = (spatial(x, image, name, to_spatial) for x in both)
     return activation, gradient
 
 

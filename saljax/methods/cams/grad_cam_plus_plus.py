@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from saljax.core.names import Name
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.methods.cams.grad_cam import finish, read
@@ -13,7 +14,7 @@ def grad_cam_plus_plus(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     normalize_alpha: bool = False,
     resize: bool = True,

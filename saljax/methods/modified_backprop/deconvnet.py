@@ -1,5 +1,7 @@
 """Deconvnet."""
 
+from saljax.core.layers import place_or_image
+from saljax.core.names import Name
 from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
@@ -12,7 +14,7 @@ def deconvnet(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
@@ -41,5 +43,6 @@ def deconvnet(
 
     Source: Zeiler, Fergus, ECCV 2014, section 2.1, started at a class instead of a feature.
     """
-    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.DECONV, others)
-    return rules.to_map(signed, image, layer, to_spatial, reduce, resize)
+    name, to_spatial = place_or_image(score_fn, image, layer, to_spatial)
+    _, signed, _ = rules.send_back(score_fn, image, target, name, rules.DECONV, others)
+    return rules.to_map(signed, image, name, to_spatial, reduce, resize)

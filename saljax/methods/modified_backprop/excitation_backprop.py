@@ -3,6 +3,8 @@
 import jax
 
 from saljax.core import program, taps
+from saljax.core.layers import place
+from saljax.core.names import Name
 from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
@@ -15,7 +17,7 @@ def excitation_backprop(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
@@ -37,11 +39,11 @@ def excitation_backprop(
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
-        layer: name of the tagged activation where the map is read, one that is >= 0; None: the
-            last one with spatial axes. The authors read earlier ones: pool2 of GoogLeNet, pool4 of
+        layer: where the map is read, one that is >= 0: any name of it, see `saljax.layers`, which
+            also says what None is. The authors read earlier ones: pool2 of GoogLeNet, pool4 of
             VGG-16; TorchRay reads layer3 of ResNet-50.
-        to_spatial: for a layer that is no (*spatial, channels) itself: a linear function that makes
-            it one, such as `lambda a: jnp.moveaxis(a, 0, -1)` of channels first.
+        to_spatial: a linear function that makes the layer (*spatial, channels), such as
+            `lambda a: jnp.moveaxis(a, 0, -1)` of channels first; None: as the trace says.
         reduce: what is made of the channels, (*spatial, C) -> (*spatial); the sum in the paper;
             None: all channels, never resized.
         resize: bring the map to the size of the image, linearly; False: the layer's own size.
@@ -51,16 +53,16 @@ def excitation_backprop(
         (*spatial) map. Before a skip connection whose branch is negative it may be negative.
 
     Raises:
-        ValueError: something in `score_fn` has no rule, see `saljax.override`; it tags no such
+        ValueError: something in `score_fn` has no rule, see `saljax.override`; there is no such
             layer, or none with spatial axes; several targets.
 
     Source: Zhang, Lin, Brandt, Shen, Sclaroff, ECCV 2016. The paper has no skip
     connections; they share as in the authors' later code and in TorchRay. Their README would ignore
     the shortcut; there is no option for that.
     """
-    layer = layer or taps.last_spatial(score_fn, image)
-    _, signal, _ = rules.send_back(score_fn, image, target, layer, rules.excitation(), others)
-    return rules.to_map(signal, image, layer, to_spatial, reduce, resize)
+    name, to_spatial = place(score_fn, image, layer, to_spatial)
+    _, signal, _ = rules.send_back(score_fn, image, target, name, rules.excitation(), others)
+    return rules.to_map(signal, image, name, to_spatial, reduce, resize)
 
 
 def contrastive_excitation_backprop(
@@ -68,8 +70,8 @@ def contrastive_excitation_backprop(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
-    contrast_layer: str | None = None,
+    layer: Name | None = None,
+    contrast_layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
@@ -87,9 +89,8 @@ def contrastive_excitation_backprop(
         target: class index ().
         layer: see `excitation_backprop`; it must lie before the classifier, and None is the last
             such one.
-        contrast_layer: name of the tagged activation that the classifier reads; None: whatever the
-            last linear operation of `score_fn` reads, which is that layer in the networks of the
-            paper.
+        contrast_layer: what the classifier reads, any name of it; None: whatever the last linear
+            operation of `score_fn` reads, which is that layer in the networks of the paper.
         to_spatial: see `excitation_backprop`.
         reduce: see `excitation_backprop`; with None the difference keeps its sign.
         resize: see `excitation_backprop`.
@@ -107,33 +108,34 @@ def contrastive_excitation_backprop(
     what lies between the classifier and the map is linear in them.
     """
     number, before, tagged = _classifier(score_fn, image, contrast_layer)
-    if layer is None:
-        spatial = [name for name in before if len(tagged[name]) == image.ndim]
-        layer = spatial[-1] if spatial else taps.last_spatial(score_fn, image)
-    taps.shape_of(tagged, layer)
-    if layer not in before:
+    spatial = [name for name in before if len(tagged[name]) == image.ndim]
+    given = spatial[-1] if layer is None and spatial else layer
+    name, to_spatial = place(score_fn, image, given, to_spatial)
+    if name not in tagged:
+        _, before, _ = _classifier(score_fn, image, contrast_layer, name)
+    if name not in before:
         raise ValueError(
-            f"`layer` {layer!r} lies behind the classifier, whose weights are negated; there the "
+            f"`layer` {name!r} lies behind the classifier, whose weights are negated; there the "
             f"contrast is nothing. Before it lie {', '.join(before) or 'no tagged activations'}."
         )
     composite = rules.excitation(number)
-    _, signal, _ = rules.send_back(score_fn, image, target, layer, composite, others)
+    _, signal, _ = rules.send_back(score_fn, image, target, name, composite, others)
     contrast = None if reduce is None else lambda x: jax.nn.relu(reduce(x))
-    return rules.to_map(signal, image, layer, to_spatial, contrast, resize)
+    return rules.to_map(signal, image, name, to_spatial, contrast, resize)
 
 
 def _classifier(
-    score_fn: ScoreFn, image: Image, contrast_layer: str | None
+    score_fn: ScoreFn, image: Image, contrast_layer: Name | None, *layers: Name
 ) -> tuple[int, list[str], dict[str, tuple[int, ...]]]:
-    """Which operation with weights, counted from the image, is the classifier; the tags before it;
-    the shapes of all tags.
+    """Which operation with weights, counted from the image, is the classifier; the tags, and those
+    of these layers, before it; the shapes of all of them.
     """
     images = taps.alone(image)
-    found = program.operations(taps.traced(score_fn, images, for_rules=True), images)
+    asked = [*layers, *([] if contrast_layer is None else [contrast_layer])]
+    seen, names, _ = taps.opened(score_fn, images, asked, for_rules=True)
+    found = program.operations(seen, images)
     tagged, kinds = taps.shapes_of(found), [operation.kind for operation in found]
-    if contrast_layer is not None:
-        taps.shape_of(tagged, contrast_layer)
-    start = 0 if contrast_layer is None else kinds.index(f"tap:{contrast_layer}")
+    start = 0 if contrast_layer is None else kinds.index(f"tap:{names[-1]}")
     weighted = [i for i, kind in enumerate(kinds) if kind in rules.WEIGHTED]
     after = [number for number, i in enumerate(weighted) if i >= start]
     if not after:

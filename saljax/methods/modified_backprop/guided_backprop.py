@@ -1,5 +1,7 @@
 """Guided backpropagation."""
 
+from saljax.core.layers import place_or_image
+from saljax.core.names import Name
 from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
@@ -12,7 +14,7 @@ def guided_backprop(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.max_abs,
     resize: bool = True,
@@ -30,9 +32,9 @@ def guided_backprop(
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
         image: (*spatial, C), RGB in [0, 1].
         target: class index ().
-        layer: name of a tagged activation where the map is read; None: the image.
-        to_spatial: for a layer that is no (*spatial, channels) itself: a linear function that makes
-            it one, such as `lambda a: jnp.moveaxis(a, 0, -1)` of channels first.
+        layer: where the map is read, any name of it, see `saljax.layers`; None: the image.
+        to_spatial: a linear function that makes the layer (*spatial, channels), such as
+            `lambda a: jnp.moveaxis(a, 0, -1)` of channels first; None: as the trace says.
         reduce: what is made of the channels, (*spatial, C) -> (*spatial); the paper shows the
             signal itself as a color picture, which `reduce=None` returns, signed and never resized.
         resize: bring a layer's map to the size of the image, linearly; False: its own size.
@@ -43,10 +45,11 @@ def guided_backprop(
 
     Raises:
         ValueError: `score_fn` has no ReLU, or something in it has no rule, see `saljax.override`;
-            it tags no such layer, or one whose shape does not go with the image's without
+            there is no such layer, or one whose shape does not go with the image's without
             `to_spatial`; several targets.
 
     Source: Springenberg, Dosovitskiy, Brox, Riedmiller, ICLR workshop 2015.
     """
-    _, signed, _ = rules.send_back(score_fn, image, target, layer, rules.GUIDED, others)
-    return rules.to_map(signed, image, layer, to_spatial, reduce, resize)
+    name, to_spatial = place_or_image(score_fn, image, layer, to_spatial)
+    _, signed, _ = rules.send_back(score_fn, image, target, name, rules.GUIDED, others)
+    return rules.to_map(signed, image, name, to_spatial, reduce, resize)

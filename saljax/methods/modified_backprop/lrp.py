@@ -1,6 +1,8 @@
 """Layer-wise relevance propagation, LRP-0 and LRP-epsilon."""
 
 from saljax.core import checks
+from saljax.core.layers import place_or_image
+from saljax.core.names import Name
 from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
@@ -14,7 +16,7 @@ def lrp(
     target: Target,
     *,
     epsilon: float = 0.01,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
@@ -54,6 +56,7 @@ def lrp(
     """
     checks.not_negative(epsilon=epsilon)
     composite = rules.relevance(epsilon)
-    x, signal, score = rules.send_back(score_fn, image, target, layer, composite, others)
+    name, to_spatial = place_or_image(score_fn, image, layer, to_spatial)
+    x, signal, score = rules.send_back(score_fn, image, target, name, composite, others)
     relevance = rules.in_units_of(score, epsilon, x * signal)
-    return rules.to_map(relevance, image, layer, to_spatial, reduce, resize)
+    return rules.to_map(relevance, image, name, to_spatial, reduce, resize)

@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 
 from saljax.core import checks, scores, taps
 from saljax.core.ask import ask
+from saljax.core.layers import after, place
+from saljax.core.names import Name
 from saljax.core.optimize import minimize
 from saljax.core.spatial import ToSpatial, spatial
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
@@ -42,8 +44,8 @@ def feature_inversion(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
-    inversion_layer: str | None = None,
+    layer: Name | None = None,
+    inversion_layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     baseline: Baseline | None = None,
     num_inversion_steps: int = 10,
@@ -68,17 +70,16 @@ def feature_inversion(
     num_inversion_steps passes of one image and num_steps of two, forward and back.
 
     Args:
-        score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper; it must tag
-            both layers with `saljax.tag`.
+        score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: I, (*spatial, C), RGB in [0, 1].
         target: class index ().
-        layer: name of the tagged activation whose channels make the mask; None: the last one with
-            spatial axes. In the paper conv5_4 of VGG-19.
-        inversion_layer: name of the tagged activation that the first stage restores; None: the one
-            tagged after `layer`, or `layer` itself where there is none. In the paper pool5 of
-            VGG-19.
-        to_spatial: for a `layer` that is no (*spatial, channels) itself: a linear function that
-            makes it one, such as `lambda a: jnp.moveaxis(a, 0, -1)` of channels first.
+        layer: whose channels make the mask: any name of it, see `saljax.layers`, which also says
+            what None is. In the paper conv5_4 of VGG-19.
+        inversion_layer: what the first stage restores, any name of it; None: what is tagged after
+            `layer`, or without tags the one after it in `saljax.layers`; or `layer` itself where
+            there is none. In the paper pool5 of VGG-19.
+        to_spatial: a linear function that makes `layer` (*spatial, channels), such as
+            `lambda a: jnp.moveaxis(a, 0, -1)` of channels first; None: as the trace says.
         baseline: B, what a mask of 0 shows, in [0, 1]; None is a blur of 11 of 224 pixels of each
             axis.
         num_inversion_steps: of the first stage.
@@ -114,13 +115,14 @@ def feature_inversion(
     checks.not_negative(inversion_l1=inversion_l1, l1=l1, background=background)
     scores.one_class(target)
     defaults = defaults_for(images.space(image))
-    layer, inversion_layer = layers(score_fn, image, layer, inversion_layer)
-    channels = spatial(taps.split(score_fn, image, layer)[0], image, layer, to_spatial)
+    name, to_spatial = place(score_fn, image, layer, to_spatial, sent_back=False)
+    _, inverted = layers(score_fn, image, name, inversion_layer)
+    channels = spatial(taps.split(score_fn, image, name)[0], image, name, to_spatial)
     nothing = perturb.baseline_image(image, defaults["baseline"] if baseline is None else baseline)
     price = defaults["inversion_l1"] if inversion_l1 is None else inversion_l1
 
     def features(shown):
-        return taps.split(score_fn, shown, inversion_layer)[0].astype(jnp.float32)
+        return taps.split(score_fn, shown, inverted)[0].astype(jnp.float32)
 
     whole = features(image)
     norm = jnp.square(whole).sum()
@@ -173,14 +175,11 @@ def channel_mask(
 
 
 def layers(
-    score_fn: ScoreFn, image: Image, layer: str | None, inversion_layer: str | None
+    score_fn: ScoreFn, image: Image, layer: Name | None, inversion_layer: Name | None
 ) -> tuple[str, str]:
     """The two layers, with what stands for None; see `feature_inversion`."""
-    layer = taps.last_spatial(score_fn, image) if layer is None else layer
-    shapes = taps.tagged(score_fn, image)
-    taps.shape_of(shapes, layer)
+    name = place(score_fn, image, layer, sent_back=False).name
     if inversion_layer is None:
-        names = list(shapes)
-        inversion_layer = names[min(names.index(layer) + 1, len(names) - 1)]
-    taps.shape_of(shapes, inversion_layer, "inversion_layer")
-    return layer, inversion_layer
+        return name, after(score_fn, image, name)
+    restored = place(score_fn, image, inversion_layer, called="inversion_layer", sent_back=False)
+    return name, restored.name

@@ -11,6 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import taps
+from saljax.core.layers import place
+from saljax.core.names import Name
 from saljax.core.spatial import ToSpatial, spatial
 from saljax.core.types import Image, Saliency, ScoreFn, Target
 from saljax.methods.optimization.mask_games import MeaningfulPerturbation, Rules, answer, play
@@ -41,7 +43,7 @@ def meaningful_perturbation_at_layer(
     image: Image,
     target: Target,
     *,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     game: Literal["deletion", "preservation"] = "deletion",
     num_steps: int = 300,
@@ -68,15 +70,14 @@ def meaningful_perturbation_at_layer(
     one pass forward and back through what comes after the layer.
 
     Args:
-        score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper; it must tag
-            `layer` with `saljax.tag`.
+        score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: (*spatial, C), RGB in [0, 1].
         target: class index (); not looked at where `top` is given.
-        layer: name of a tagged activation; None: the last one with spatial axes.
-        to_spatial: for a layer that is no (*spatial, channels) itself: a function that picks its
-            entries and puts them in this order, such as `lambda a: jnp.moveaxis(a, 0, -1)` of
-            channels first or `lambda tokens: tokens[1:].reshape(14, 14, -1)`; what it does not pick
-            stays.
+        layer: any name of it, see `saljax.layers`, which also says what None is.
+        to_spatial: a function that picks the entries of the layer that are places and puts them as
+            (*spatial, channels), such as `lambda a: jnp.moveaxis(a, 0, -1)` of channels first or
+            `lambda tokens: tokens[1:].reshape(14, 14, -1)`; what it does not pick stays. None: as
+            the trace says.
         game: see `meaningful_perturbation`.
         num_steps: see `meaningful_perturbation`.
         learning_rate: of Adam.
@@ -99,16 +100,16 @@ def meaningful_perturbation_at_layer(
         important.
 
     Raises:
-        ValueError: as `meaningful_perturbation`; or `score_fn` tags no such layer, or one whose
+        ValueError: as `meaningful_perturbation`; or there is no such layer, or one whose
             shape does not go with the image's without `to_spatial`.
 
     Source: S2, section 6.4. The circular start is that of its section 2; the section on layers does
     not say where the masks start.
     """
     places = images.space(image)
-    layer = taps.last_spatial(score_fn, image) if layer is None else layer
-    activation, scores_of = taps.split(score_fn, image, layer)
-    seen, back = jax.vjp(lambda x: spatial(x, image, layer, to_spatial), activation)
+    name, to_spatial = place(score_fn, image, layer, to_spatial)
+    activation, scores_of = taps.split(score_fn, image, name)
+    seen, back = jax.vjp(lambda x: spatial(x, image, name, to_spatial), activation)
     cells = seen.shape[:-1]
 
     def score(mask):
