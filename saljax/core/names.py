@@ -146,8 +146,8 @@ class Names:
         return (
             f"`{called}` must be one of the activations tagged in `score_fn`: "
             f"{', '.join(self.tags) or 'none are'}; got {layer!r}{meant} Or one of the "
-            f"{len(self.spatial)} of saljax.layers(score_fn, image), such as relu:-1; loops such "
-            "as lax.scan are not looked into"
+            f"{len(self.spatial)} of saljax.layers(score_fn, image), such as relu:-1; in "
+            "loops only tags are found, and nothing in those of unknown length"
         )
 
     def default(self) -> Activation:

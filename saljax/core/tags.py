@@ -124,6 +124,7 @@ def shape_of(
         raise ValueError(
             f"`{called}` must be one of the activations tagged in `score_fn`: "
             f"{', '.join(shapes) or 'none are'}; got {layer!r}. Tag one inside the model with "
-            "saljax.tag(x, name), outside of loops such as lax.scan, which are not looked into"
+            "saljax.tag(x, name), outside of branches and loops of unknown length (lax.cond, "
+            "lax.while_loop), which are not looked into"
         )
     return shapes[layer]

@@ -3,6 +3,8 @@
 from typing import Literal, get_args
 
 from saljax.core import checks
+from saljax.core.layers import place_or_image
+from saljax.core.names import Name
 from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
@@ -21,7 +23,7 @@ def attn_lrp(
     gamma_convolution: float = 0.25,
     gamma_dense: float = 0.05,
     epsilon: float = 1e-6,
-    layer: str | None = None,
+    layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
     resize: bool = True,
@@ -75,6 +77,7 @@ def attn_lrp(
         gamma_convolution=gamma_convolution, gamma_dense=gamma_dense, epsilon=epsilon
     )
     composite = rules.attention_relevance(epsilon, attention, gamma_convolution, gamma_dense)
-    x, signal, score = rules.send_back(score_fn, image, target, layer, composite, others)
+    name, to_spatial = place_or_image(score_fn, image, layer, to_spatial)
+    x, signal, score = rules.send_back(score_fn, image, target, name, composite, others)
     relevance = rules.in_units_of(score, epsilon, x * signal)
-    return rules.to_map(relevance, image, layer, to_spatial, reduce, resize)
+    return rules.to_map(relevance, image, name, to_spatial, reduce, resize)
