@@ -128,18 +128,24 @@ def test_sensitivity(key):
         literal.append(float(jnp.linalg.norm(0.02 * d[:, 0] * jnp.asarray([3.0, 4]))) / 5)
     np.testing.assert_allclose(found, [max(literal), np.mean(literal)], rtol=1e-3)
     assert 0.018 < found.largest <= 0.02  # r |w| / |w x|
-    assert metrics.max_sensitivity(times_input, LINEAR, image, 0, **settings) == found.largest
-    still = metrics.sensitivity(times_input, LINEAR, image, 0, key=key, radius=0.0)
-    assert still == (0, 0)
-    zero = metrics.sensitivity(lambda f, x, t: jnp.zeros(2), LINEAR, image, 0, key=key)
-    assert np.isnan(zero).all()
+
+    @jax.jit
+    def others(image):
+        given = LINEAR, image, 0
+        return (
+            metrics.max_sensitivity(times_input, *given, **settings),
+            metrics.sensitivity(times_input, *given, key=key, radius=0.0),
+            metrics.sensitivity(lambda *_: jnp.zeros(2), *given, key=key),
+        )
+
+    largest, still, of_zeros = others(image)
+    assert largest == found.largest and still == (0, 0) and np.isnan(of_zeros).all()
 
 
 def test_random_methods_draw_the_same_for_all_maps(key):
     """`random` does not look at the image: all that could move its map is its key."""
-    assert metrics.sensitivity(random, LINEAR, IMAGE, 0, key=key) == (0, 0)
-    fixed = functools.partial(random, key=jax.random.key(3))
-    assert metrics.sensitivity(fixed, LINEAR, IMAGE, 0, key=key) == (0, 0)
+    for method in (random, functools.partial(random, key=jax.random.key(3))):
+        assert compiled(metrics.sensitivity, method, LINEAR, key=key)(IMAGE, 0) == (0, 0)
 
 
 def test_layers_in_order_of_use():
@@ -192,13 +198,19 @@ def test_randomization_equals_its_definition(key):
 
 
 def test_the_same_weights_again_and_a_map_that_ignores_them(key):
-    same = metrics.randomization(SIGNED, NETWORK, IMAGE, 2, key=key, init=NETWORK)
-    blind = metrics.randomization(center, NETWORK, IMAGE, 2, key=key)
-    chance = metrics.randomization(random, NETWORK, IMAGE, 2, key=key)
-    for found in (same, blind, chance):
-        np.testing.assert_allclose(found, 1, atol=1e-5)
-    again = metrics.efficient_randomization(SIGNED, NETWORK, IMAGE, 2, key=key, init=NETWORK)
-    assert again == 0
+    @jax.jit
+    def several(score_fn):
+        given, again = (score_fn, IMAGE, 2), {"key": key, "init": score_fn}
+        return (
+            metrics.randomization(SIGNED, *given, **again),
+            metrics.randomization(center, *given, key=key),
+            metrics.randomization(random, *given, key=key),
+            metrics.efficient_randomization(SIGNED, *given, **again),
+        )
+
+    *alike, efficient = several(NETWORK)
+    np.testing.assert_allclose(alike, 1, atol=1e-5)
+    assert efficient == 0
 
 
 def test_efficient_randomization_compares_entropies(key):
@@ -220,15 +232,18 @@ def test_efficient_randomization_compares_entropies(key):
 def test_random_logit(key):
     weights = normal(144, 1)
     opposite = Partial(linear, jnp.concatenate([weights, -weights], axis=1))
-    signed, absolute = (
-        metrics.random_logit(SIGNED, opposite, IMAGE, 0, key=key, values=values)
-        for values in ("signed", "absolute")
-    )
+
+    @jax.jit
+    def several(score_fn):
+        given = score_fn, IMAGE, 0
+        return [
+            metrics.random_logit(method, *given, key=key, values=values)
+            for method, values in [(SIGNED, "signed"), (SIGNED, "absolute"), (center, "absolute")]
+        ]
+
+    signed, absolute, blind = several(opposite)
     np.testing.assert_allclose(signed[:2], -1, rtol=1e-4)
-    np.testing.assert_allclose(absolute, 1, rtol=1e-4)
-    np.testing.assert_allclose(
-        metrics.random_logit(center, LINEAR, IMAGE, 1, key=key), 1, atol=1e-5
-    )
+    np.testing.assert_allclose([absolute, blind], 1, rtol=1e-4)
 
 
 def test_the_other_class_is_any_of_the_others(key):
