@@ -14,8 +14,15 @@ from saljax.core.taps import tag as tag
 from saljax.methods.attention.attention_rollout import attention_rollout as attention_rollout
 from saljax.methods.attention.generic_attention import generic_attention as generic_attention
 from saljax.methods.attention.le_grad import le_grad as le_grad
+from saljax.methods.cams.ablation_cam import ablation_cam as ablation_cam
+from saljax.methods.cams.eigen_cam import eigen_cam as eigen_cam
 from saljax.methods.cams.grad_cam import grad_cam as grad_cam
 from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus as grad_cam_plus_plus
+from saljax.methods.cams.hires_cam import hires_cam as hires_cam
+from saljax.methods.cams.layer_cam import layer_cam as layer_cam
+from saljax.methods.cams.score_cam import score_cam as score_cam
+from saljax.methods.cams.xgrad_cam import xgrad_cam as xgrad_cam
+from saljax.methods.gradients.expected_gradients import expected_gradients as expected_gradients
 from saljax.methods.gradients.gradient import gradient as gradient
 from saljax.methods.gradients.gradient import input_x_gradient as input_x_gradient
 from saljax.methods.gradients.integrated_gradients import (
@@ -48,13 +55,17 @@ from saljax.methods.optimization.meaningful import (
 from saljax.methods.optimization.meaningful_at_layer import (
     meaningful_perturbation_at_layer as meaningful_perturbation_at_layer,
 )
+from saljax.methods.optimization.opti_cam import opti_cam as opti_cam
 from saljax.methods.perturbation.glas import glas as glas
 from saljax.methods.perturbation.glas_regions import glas_regions as glas_regions
+from saljax.methods.perturbation.hsic import hsic as hsic
+from saljax.methods.perturbation.kernel_shap import kernel_shap as kernel_shap
 from saljax.methods.perturbation.lime import lime as lime
 from saljax.methods.perturbation.occlusion import blur_occlusion as blur_occlusion
 from saljax.methods.perturbation.occlusion import occlusion as occlusion
 from saljax.methods.perturbation.rglas import rglas as rglas
 from saljax.methods.perturbation.rise import rise as rise
+from saljax.methods.perturbation.sobol import sobol as sobol
 from saljax.methods.perturbation.variable_occlusion import (
     variable_occlusion as variable_occlusion,
 )

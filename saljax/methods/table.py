@@ -6,8 +6,15 @@ from typing import Any, Literal, NamedTuple
 from saljax.methods.attention.attention_rollout import attention_rollout
 from saljax.methods.attention.generic_attention import generic_attention
 from saljax.methods.attention.le_grad import le_grad
+from saljax.methods.cams.ablation_cam import ablation_cam
+from saljax.methods.cams.eigen_cam import eigen_cam
 from saljax.methods.cams.grad_cam import grad_cam
 from saljax.methods.cams.grad_cam_plus_plus import grad_cam_plus_plus
+from saljax.methods.cams.hires_cam import hires_cam
+from saljax.methods.cams.layer_cam import layer_cam
+from saljax.methods.cams.score_cam import score_cam
+from saljax.methods.cams.xgrad_cam import xgrad_cam
+from saljax.methods.gradients.expected_gradients import expected_gradients
 from saljax.methods.gradients.gradient import gradient, input_x_gradient
 from saljax.methods.gradients.integrated_gradients import integrated_gradients
 from saljax.methods.gradients.smoothgrad import smoothgrad
@@ -28,12 +35,16 @@ from saljax.methods.optimization.feature_inversion import feature_inversion
 from saljax.methods.optimization.hierarchical_dynamic_masks import hierarchical_dynamic_masks
 from saljax.methods.optimization.meaningful import meaningful_perturbation
 from saljax.methods.optimization.meaningful_at_layer import meaningful_perturbation_at_layer
+from saljax.methods.optimization.opti_cam import opti_cam
 from saljax.methods.perturbation import occlusion as occluding
 from saljax.methods.perturbation.glas import glas
+from saljax.methods.perturbation.hsic import hsic
+from saljax.methods.perturbation.kernel_shap import kernel_shap
 from saljax.methods.perturbation.lime import lime
 from saljax.methods.perturbation.occlusion import blur_occlusion, occlusion
 from saljax.methods.perturbation.rglas import rglas
 from saljax.methods.perturbation.rise import rise
+from saljax.methods.perturbation.sobol import sobol
 from saljax.methods.perturbation.variable_occlusion import variable_occlusion
 
 
@@ -92,6 +103,21 @@ METHODS = {
         '"Why Should I Trust You?" Explaining the Predictions of Any Classifier (KDD 2016)',
         "probabilities",
     ),
+    "kernel_shap": Known(
+        kernel_shap,
+        "A Unified Approach to Interpreting Model Predictions (NeurIPS 2017)",
+        "probabilities",
+    ),
+    "sobol": Known(
+        sobol,
+        "Look at the Variance! Black-box Explanations with Sobol-based Sensitivity (NeurIPS 2021)",
+        "probabilities",
+    ),
+    "hsic": Known(
+        hsic,
+        "Making Sense of Dependence: Explanations Using Dependence Measure (NeurIPS 2022)",
+        "probabilities",
+    ),
     "gradient": Known(
         gradient,
         "Deep Inside Convolutional Networks (ICLR workshop 2014)",
@@ -110,6 +136,12 @@ METHODS = {
         "logits",
         one_class=True,
     ),
+    "expected_gradients": Known(
+        expected_gradients,
+        "Improving performance with attribution priors and expected gradients (2019)",
+        "logits",
+        one_class=True,
+    ),
     "grad_cam": Known(
         grad_cam,
         "Grad-CAM: Visual Explanations from Deep Networks (ICCV 2017)",
@@ -122,6 +154,49 @@ METHODS = {
         "Grad-CAM++: Improved Visual Explanations (WACV 2018)",
         "logits",
         one_class=True,
+        at_layer=True,
+    ),
+    "layer_cam": Known(
+        layer_cam,
+        "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization (TIP 2021)",
+        "logits",
+        one_class=True,
+        at_layer=True,
+    ),
+    "hires_cam": Known(
+        hires_cam,
+        "Use HiResCAM instead of Grad-CAM for faithful explanations of CNNs (2020)",
+        "logits",
+        one_class=True,
+        at_layer=True,
+    ),
+    "xgrad_cam": Known(
+        xgrad_cam, "Axiom-based Grad-CAM (BMVC 2020)", "logits", one_class=True, at_layer=True
+    ),
+    "eigen_cam": Known(
+        eigen_cam,
+        "Eigen-CAM: Class Activation Map using Principal Components (IJCNN 2020)",
+        "logits",
+        one_class=True,
+        at_layer=True,
+    ),
+    "ablation_cam": Known(
+        ablation_cam,
+        "Ablation-CAM: Gradient-free Localization of Deep Convolutional Networks (WACV 2020)",
+        "logits",
+        at_layer=True,
+    ),
+    "opti_cam": Known(
+        opti_cam,
+        "Opti-CAM: Optimizing saliency maps for interpretability (CVIU 2024)",
+        "logits",
+        one_class=True,
+        at_layer=True,
+    ),
+    "score_cam": Known(
+        score_cam,
+        "Score-CAM: Score-Weighted Visual Explanations for CNNs (CVPR workshops 2020)",
+        "probabilities",
         at_layer=True,
     ),
     "guided_backprop": Known(

@@ -1,4 +1,6 @@
-"""SmoothGrad: the gradient, averaged over noisy copies of the image."""
+"""SmoothGrad, SquareGrad, VarGrad: what the gradient does over noisy copies of the image."""
+
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ def smoothgrad(
     key: keys.RandomKey,
     num_samples: int = 50,
     noise: float = 0.15,
+    statistic: Literal["mean", "square", "variance"] = "mean",
     reduce: Reduction | None = maps.max_abs,
     chunk_size: int = 32,
 ) -> Saliency:
@@ -32,20 +35,29 @@ def smoothgrad(
         key: one key; each copy has its own, so the chunk size never changes the map.
         num_samples: n, noisy copies; beyond 50 the paper sees little change.
         noise: standard deviation as a share of the image's range; the paper advises 0.1 to 0.2.
-        reduce: see `gradient`; applied to the mean.
+        statistic: "mean" of the gradients; "square", the mean of their squares (SquareGrad); or
+            "variance", unbiased (VarGrad).
+        reduce: see `gradient`; applied to the statistic.
         chunk_size: noisy copies at a time; memory only, never the result.
 
     Returns:
         (*spatial) map >= 0, or what `reduce` makes; score per unit of the image.
 
     Raises:
-        ValueError: `num_samples` or `chunk_size` is not above 0, or several targets.
+        ValueError: `num_samples` or `chunk_size` is not above 0, no such statistic, the variance
+            of one sample, or several targets.
 
     Source: Smilkov, Thorat, Kim, Viegas, Wattenberg, arXiv 1706.03825 (2017), section 2. Gradients
     are averaged with their sign, as the paper writes; later code of its authors squares them.
+    SquareGrad: Hooker, Erhan, Kindermans, Kim, NeurIPS 2019; VarGrad: Adebayo, Gilmer, Goodfellow,
+    Kim, ICLR workshop 2018; both with the noise of SmoothGrad.
     """
     checks.count(num_samples=num_samples, chunk_size=chunk_size)
     images.check(image, one=True)
+    if statistic not in ("mean", "square", "variance"):
+        raise ValueError(f"`statistic` must be mean, square or variance; got {statistic!r}.")
+    if statistic == "variance" and num_samples < 2:
+        raise ValueError(f"the variance needs 2 samples or more; got {num_samples}.")
     sigma = noise * (image.max() - image.min())
 
     def noisy_gradients(keys_of):
@@ -55,5 +67,15 @@ def smoothgrad(
         )
 
     of_samples = jax.random.split(keys.own(key), num_samples)
-    signed = chunks.sum_over(noisy_gradients, of_samples, chunk_size) / num_samples
-    return reduced(signed, reduce)
+    if statistic == "square":
+        found = chunks.sum_over(lambda k: noisy_gradients(k) ** 2, of_samples, chunk_size)
+        return reduced(found / num_samples, reduce)
+    mean = chunks.sum_over(noisy_gradients, of_samples, chunk_size) / num_samples
+    if statistic == "mean":
+        return reduced(mean, reduce)
+
+    # A second time around: differences of squares of large gradients would be rounding.
+    def squared(of_some):
+        return (noisy_gradients(of_some) - mean[None]) ** 2
+
+    return reduced(chunks.sum_over(squared, of_samples, chunk_size) / (num_samples - 1), reduce)

@@ -5,13 +5,13 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from saljax.core import checks, keys
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import score_masked
-from saljax.ops import images, maps, masks, perturb
+from saljax.methods.perturbation.segments import colored, labeled
+from saljax.ops import perturb
 
 
 class LimeDetails(NamedTuple):
@@ -98,13 +98,7 @@ def lime(
     checks.positive(kernel_width=kernel_width)
     checks.not_negative(alpha=alpha)
     key = keys.own(key)
-    spatial = images.space(image)
-    if segments is None and num_segments is not None:
-        raise ValueError("`num_segments` says how many `segments` there are; give them, or `grid`.")
-    if segments is None:
-        labels, number = masks.grid_segments(spatial, grid), grid ** len(spatial)
-    else:
-        labels, number = _checked(segments, num_segments, spatial)
+    labels, number = labeled(image, grid, segments, num_segments)
     occurs = jnp.zeros(number, jnp.float32).at[labels].set(1.0)
 
     def draw(index):
@@ -114,7 +108,7 @@ def lime(
 
     shown = jax.vmap(draw)(jnp.arange(num_samples))
     unseen = (
-        _mean_colors(image, labels, number)
+        colored(image, labels, number)
         if baseline is None
         else perturb.baseline_image(image, baseline)
     )
@@ -167,30 +161,3 @@ def fit_ridge(
     rest = y - jnp.matmul(x, coefficients, precision="highest")
     r2 = 1 - (share * jnp.square(rest)).sum() / (share * jnp.square(y)).sum()
     return coefficients, mean_y - (mean_x * coefficients).sum(), r2
-
-
-def _checked(segments, number, spatial):
-    """Labels as int32 and how many there are, as far as they are known."""
-    if segments.shape != spatial:
-        raise ValueError(
-            f"`segments` must have the image's spatial shape, {spatial}; got {segments.shape}."
-        )
-    if not jnp.issubdtype(segments.dtype, jnp.integer):
-        raise ValueError(f"`segments` must be labels, whole numbers; got {segments.dtype}.")
-    if not isinstance(segments, Tracer):
-        low, high = int(segments.min()), int(segments.max())
-        number = high + 1 if number is None else number
-        if low < 0 or high >= number:
-            raise ValueError(f"`segments` must be labels 0..{number - 1}; got {low}..{high}.")
-    if number is None:
-        raise ValueError(
-            "`num_segments` must be given where `segments` is not known until the program runs: "
-            "inside jit, vmap or explain."
-        )
-    return jnp.asarray(segments, jnp.int32), number
-
-
-def _mean_colors(image, labels, number):
-    """The image with each segment in its mean color."""
-    means = maps.region_means(jnp.moveaxis(image, -1, 0), labels + 1, number)
-    return jnp.moveaxis(means[:, labels], 0, -1).astype(jnp.result_type(image))
