@@ -73,5 +73,10 @@ def read(
 
 def finish(weighted: Activation, image: Image, resize: bool) -> Saliency:
     """What is positive, at the size of the image if `resize`."""
-    saliency = jax.nn.relu(weighted).astype(jnp.float32)
+    return at_size(jax.nn.relu(weighted), image, resize)
+
+
+def at_size(saliency: Activation, image: Image, resize: bool) -> Saliency:
+    """A map of the layer, at the size of the image if `resize`."""
+    saliency = saliency.astype(jnp.float32)
     return images.resize(saliency, image.shape[:-1]) if resize else saliency
