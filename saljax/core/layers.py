@@ -5,6 +5,8 @@ import warnings
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
 
 from saljax.core.ask import ask
 from saljax.core.names import Layers, Name, Names
@@ -17,7 +19,7 @@ from saljax.core.types import Image, Images, ScoreFn
 from saljax.ops import images as image_ops
 
 
-def layers(score_fn: ScoreFn, image: Image) -> Layers:
+def layers(score_fn: ScoreFn, image: Image | Float[np.ndarray, "*spatial channels"]) -> Layers:
     """List what `layer=` can name: the activations with places, in the order they are computed.
 
     An activation has places if its axes are those of the image, at any resolution, and channels,
@@ -51,7 +53,8 @@ def layers(score_fn: ScoreFn, image: Image) -> Layers:
     Returns:
         `Layers`, a tuple of `Layer`s that prints as a table.
     """
-    return _looked_at(score_fn, image)[1].listed()
+    image_ops.check(image, one=True)
+    return _looked_at(score_fn, jnp.asarray(image))[1].listed()
 
 
 class Place(NamedTuple):
