@@ -62,7 +62,7 @@ def plot(
         picture = np.asarray(one)
         named = _named(of_one, picture, captions)
         if len(named) == 1 and not next(iter(named)):
-            row = grids.explanation(picture, *named.values(), words, detail)
+            row = grids.explanation(picture, named[""], words, detail)
         else:
             row = grids.comparison(picture, list(named.values()), list(named), words, detail)
         row = row if outline is None else grids.outlined(row, outline)
