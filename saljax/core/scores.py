@@ -199,8 +199,9 @@ def _class_sums(score_fn, membership, images):
 def class_sums(score_fn: ScoreFn, groups: Sequence[Sequence[int]], num_classes: int) -> ScoreFn:
     """Scores of groups of classes, each the sum over its members.
 
-    One group of five classes answers "why one of these five?" (S2 section 1, equation 2); groups
-    such as all breeds of dog answer "why a dog?" when `score_fn` gives probabilities.
+    One group of five classes answers "why one of these five?" (Fong and Vedaldi's supplement
+    section 1, equation 2); groups such as all breeds of dog answer "why a dog?" when `score_fn`
+    gives probabilities.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K).

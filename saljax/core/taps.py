@@ -174,9 +174,10 @@ def split(
 ) -> tuple[Float[Array, "..."], Callable[[Float[Array, "..."]], Float[Array, " classes"]]]:
     """Cut a classifier at a layer: the image's activation, and the scores that follow from any.
 
-    A mask on activations (S2 section 6.4) is `scores_of(mask * activation)`. What skips the layer
-    still comes from the image. In a compiled loop over masks the classifier up to the layer runs
-    once: nothing in the loop uses it, or XLA moves what skips the layer out of the loop.
+    A mask on activations (Fong and Vedaldi's supplement section 6.4) is `scores_of(mask *
+    activation)`. What skips the layer still comes from the image. In a compiled loop over masks the
+    classifier up to the layer runs once: nothing in the loop uses it, or XLA moves what skips the
+    layer out of the loop.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K).

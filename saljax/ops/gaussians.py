@@ -35,7 +35,7 @@ def gaussian_mask(
     Raises:
         ValueError: `center` has another number of coordinates than `shape`, or `sigma` <= 0.
 
-    Source: S1 (GLAS), equation 1; the peak of 1 follows from G' = 1 - G in equation 2.
+    Source: the GLAS paper, equation 1; the peak of 1 follows from G' = 1 - G in equation 2.
     """
     center = jnp.asarray(center, jnp.float32)
     if center.shape != (len(shape),):
@@ -62,7 +62,7 @@ def grid_centers(shape: Sequence[int], grid: int) -> Float[Array, "points rank"]
     Returns:
         (grid ** rank, rank), the last axis fastest.
 
-    Source: S1 (GLAS), section 3.
+    Source: the GLAS paper, section 3.
     """
     axes = [[(i + 0.5) * n / grid - 0.5 for i in range(grid)] for n in shape]
     return jnp.asarray(list(itertools.product(*axes)), jnp.float32)
@@ -79,7 +79,7 @@ def spread_grid(
     Args:
         values: v, (grid, ..., grid), one axis for each of `shape`.
         shape: spatial shape of the result.
-        sigma: width in pixels. There is no factor 2 in the exponent (S1, equation 3).
+        sigma: width in pixels. There is no factor 2 in the exponent (the GLAS paper, equation 3).
 
     Returns:
         (*shape).

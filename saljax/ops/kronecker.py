@@ -32,7 +32,8 @@ def autoregressive_kernel(n: int, rho: Correlation) -> Float[Array, "n n"]:
     Raises:
         ValueError: `rho` is not in [0, 1).
 
-    Source: our choice; S4 asks for a positive correlation of adjacent pixels and prints no kernel.
+    Source: our choice; the VSM paper asks for a positive correlation of adjacent pixels and prints
+    no kernel.
     """
     rho = _one_for_each(rho, 1)[0]
     pixels = jnp.arange(n)
@@ -64,7 +65,7 @@ def kronecker_kl(
     Raises:
         ValueError: the shapes do not fit.
 
-    Source: S4 (variational saliency maps), appendix D. Its equation 5 drops the factor 1/2 and the
+    Source: the VSM paper, appendix D. Its equation 5 drops the factor 1/2 and the
     constants, which are kept here; equation 3 has the two kernels in each other's place for rsh of
     its definition, which is the transpose of an image, and equation 2 lacks the sum.
     """
@@ -105,7 +106,7 @@ def kronecker_sample(
     Returns:
         (h, w).
 
-    Source: S4 (variational saliency maps), appendix B, figure 2.
+    Source: the VSM paper, appendix B, figure 2.
     """
     noise = jax.random.normal(key, (len(kernel_h), len(kernel_w)), kernel_h.dtype)
     roots = jnp.linalg.cholesky(kernel_h), jnp.linalg.cholesky(kernel_w)
@@ -134,7 +135,7 @@ def autoregressive_kl(
     Raises:
         ValueError: a `rho` is not in [0, 1), there is not one for each axis, or the shapes differ.
 
-    Source: S4 (variational saliency maps), appendix D, for the kernel of `autoregressive_kernel`,
+    Source: the VSM paper, appendix D, for the kernel of `autoregressive_kernel`,
     which is our choice with its closed forms.
     """
     if variance.shape != mean.shape:
@@ -172,7 +173,7 @@ def autoregressive_sample(
     Raises:
         ValueError: a `rho` is not in [0, 1), or there is not one for each axis.
 
-    Source: S4 (variational saliency maps), appendix B, figure 2.
+    Source: the VSM paper, appendix B, figure 2.
     """
     x = jax.random.normal(key, tuple(shape), jnp.float32)
     for correlation in _one_for_each(rho, len(shape)):

@@ -29,9 +29,9 @@ def total_variation(
     Returns:
         (). Its derivative is 0 where the mask is flat, for any `beta`.
 
-    Source: S2 and the code of Meaningful Perturbation, which is isotropic; the norm its paper
-    prints reads anisotropic. The mean over both directions is our choice: the code has forward
-    differences alone, which tell left from right.
+    Source: Fong and Vedaldi's supplement and the code of Meaningful Perturbation, which is
+    isotropic; the norm its paper prints reads anisotropic. The mean over both directions is our
+    choice: the code has forward differences alone, which tell left from right.
     """
     steps = [jnp.square(jnp.diff(mask, axis=axis)) for axis in range(mask.ndim)]
     if not isotropic:

@@ -33,7 +33,8 @@ def skew_controller(
     Raises:
         ValueError: `eta` or `h` is not above 0.
 
-    Source: S3 (DRE), equations 6 and 7; 1e-5 and the variance that divides by n are of its code.
+    Source: the DRE paper, equations 6 and 7; 1e-5 and the variance that divides by n are of its
+    code.
     """
     for name, value in (("eta", eta), ("h", h)):
         if isinstance(value, int | float) and not value > 0:
@@ -65,7 +66,7 @@ def skew_density(
     Returns:
         p(z) >= 0, of the shape of `z`.
 
-    Source: S3 (DRE), equation 8, and appendix B for other densities than the normal.
+    Source: the DRE paper, equation 8, and appendix B for other densities than the normal.
     """
     power = jnp.log(z) / h  # z^(1/h) = exp(power)
     y = -jnp.log(jnp.expm1(-power)) / eta

@@ -32,10 +32,10 @@ def soft_topk(
     Raises:
         ValueError: `k` does not lie between 0 and n, or `epsilon` is not above 0.
 
-    Source: SOFT (Xie et al., NeurIPS 2020), section 3; used by S4. Deviations: the anchors are
-    (1, 0), since the printed (0, 1) choose the k smallest; the closed form in the place of Sinkhorn
-    iterations is ours, and exact; max C is of these scores alone and not of a batch (our choice),
-    and has no derivative, as in SOFT's code.
+    Source: SOFT (Xie et al., NeurIPS 2020), section 3; used by the VSM paper. Deviations: the
+    anchors are (1, 0), since the printed (0, 1) choose the k smallest; the closed form in the place
+    of Sinkhorn iterations is ours, and exact; max C is of these scores alone and not of a batch
+    (our choice), and has no derivative, as in SOFT's code.
     """
     if isinstance(k, int | float) and not 0 < k < scores.size:
         raise ValueError(

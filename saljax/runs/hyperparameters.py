@@ -133,7 +133,7 @@ def in_effect(
 
 
 def coarse_to_fine(method: functools.partial, sigmas: Sequence[float]) -> list[functools.partial]:
-    """One method a sigma, all its sigmas set to it (S1's fine-grained protocol).
+    """One method a sigma, all its sigmas set to it (the GLAS paper's fine-grained protocol).
 
     Args:
         method: `functools.partial` of a method.

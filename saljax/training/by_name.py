@@ -62,7 +62,7 @@ def train_dre(
         ValueError: no such option or layer; too few images; or the loss is no longer finite.
         OSError: `out` cannot be written.
 
-    Source: S3 (DRE), see `DRE` and `dre.stages`.
+    Source: the DRE paper, see `DRE` and `dre.stages`.
     """
     shown = of_arrays(images, held_out, seed_of_images(key))
     return prepare("dre", score_fn, shown, key, options, layers=layers).train(out, report)
@@ -132,7 +132,7 @@ def train_variational(
         ValueError: see `train_dre`.
         OSError: `out` cannot be written.
 
-    Source: S4 (variational saliency maps), see `Variational` and `variational.stages`.
+    Source: the VSM paper, see `Variational` and `variational.stages`.
     """
     shown = of_arrays(images, held_out, seed_of_images(key))
     return prepare("variational", score_fn, shown, key, options).train(out, report)

@@ -44,8 +44,9 @@ def integrated_gradients(
         ValueError: `num_steps` or `chunk_size` is not above 0, or several targets.
 
     Source: Sundararajan, Taly, Yan, ICML 2017, equations 1 and 3; midpoints instead of right ends.
-    Where a classifier's input has been normalized, others (S3 among them) start from its zero, the
-    mean color of the training images: `baseline=jnp.asarray([0.485, 0.456, 0.406])` for ImageNet.
+    Where a classifier's input has been normalized, others (the DRE paper among them) start from its
+    zero, the mean color of the training images: `baseline=jnp.asarray([0.485, 0.456, 0.406])` for
+    ImageNet.
     """
     checks.count(num_steps=num_steps, chunk_size=chunk_size)
     start = perturb.baseline_image(image, baseline)

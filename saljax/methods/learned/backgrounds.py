@@ -8,8 +8,9 @@ from saljax.core.types import Images
 from saljax.ops import images as image_ops
 
 SIGMA, RADIUS = 10.0, 27
-"""Of the blur, in pixels of a side of 224; less for smaller images. S3 has "variance 10", its
-metric's code a standard deviation of 10 with a kernel of 55; the masking model's code has 11."""
+"""Of the blur, in pixels of a side of 224; less for smaller images. The DRE paper has "variance
+10", its metric's code a standard deviation of 10 with a kernel of 55; the masking model's code has
+11."""
 COLOR, NOISE, ON_TOP = 0.165, 0.055, 0.015
 """Half the range of a random color around gray, standard deviation of the noise added to it, and of
 the noise added to what is preserved. From the masking model's code, whose images are in [-1, 1]."""
@@ -27,7 +28,7 @@ def random_backgrounds(images: Images, key: Key[Array, ""]) -> Images:
     Returns:
         (N, *spatial, C).
 
-    Source: S3 (DRE), section 4.1; the values of color and noise are those of the code of the
+    Source: the DRE paper, section 4.1; the values of color and noise are those of the code of the
     masking model (Dabkowski & Gal, NeurIPS 2017), which DRE shares.
     """
     number, *spatial, channels = images.shape

@@ -24,17 +24,17 @@ class DRE(nnx.Module):
 
     Args:
         fit: the classifier it is for.
-        channels: of the generator's cells; those of S3 if not given, see `channels_for`.
+        channels: of the generator's cells; those of the DRE paper if not given, see `channels_for`.
         up: how the cells double the size, see `MaskGenerator`.
         embedding: where the class embeddings start from, see `generator.begin`.
         eta: of the controller, see `saljax.skew_controller`.
         h: of the controller.
         predicts_weights: a second channel learns the weights of self-based tuning, and the mask is
-            multiplied by them (S3, appendix C: the last of its variants).
+            multiplied by them (the DRE paper, appendix C: the last of its variants).
         rngs: where what is random at the start comes from.
 
-    Source: S3 (DRE, "Differentiated Explanation of Deep Neural Networks with Skewed Distributions",
-    Fu et al., TPAMI 2021), equations 3, 5 to 7 and 9, and its code.
+    Source: DRE ("Differentiated Explanation of Deep Neural Networks with Skewed
+    Distributions", Fu et al., TPAMI 2021), equations 3, 5 to 7 and 9, and its code.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ def embedding_loss(model, score_fn, images, seen, key):
 
     mean sigmoid(<F, V_k>) - mean sigmoid(<F, V_t>), means over places; t predicted, k != t any.
 
-    S3's equation 4 sums over places and takes the two in turn; the mean and both at once are our
-    choice: the same direction, whatever the size, from one pass.
+    The DRE paper's equation 4 sums over places and takes the two in turn; the mean and both at once
+    are our choice: the same direction, whatever the size, from one pass.
     """
     label, fake = labels(seen.scores, key)
     features = seen.activations[0]
@@ -144,27 +144,28 @@ def stages(
     """How DRE is trained: first the spatial filter alone, then everything else.
 
     The second stage has the classification loss only, unless a weight of equation 2 is given, as
-    S3's ablation does. No label is used but the classifier's own prediction.
+    the DRE paper's ablation does. No label is used but the classifier's own prediction.
 
     Args:
-        filter_epochs: of the first stage, whose length S3 does not say; our choice.
+        filter_epochs: of the first stage, whose length the DRE paper does not say; our choice.
         epochs: of the second.
         background: weight of f_t(psi(I, 1 - M)), see `relevance_loss`.
         area: weight of the mask's area.
         smooth: weight of its roughness.
         tuned: train with M' = M W, W the weights of self-based tuning, which have no derivative
-            (S3, appendix C); costs `self_tuning.BINS` passes more an image.
+            (the DRE paper, appendix C); costs `self_tuning.BINS` passes more an image.
         fit_weights: of the squared error between the weights a DRE predicts and W, where it
-            predicts them. Our choice; S3 names the term and no value.
-        filter_rate: of Adam in the first stage, a tenth of it after every 4000 steps; not in S3,
-            the masking model's.
+            predicts them. Our choice; the DRE paper names the term and no value.
+        filter_rate: of Adam in the first stage, a tenth of it after every 4000 steps; not in the
+            DRE paper, the masking model's.
         learning_rate: of Adam in the second, halved every 3 epochs.
-        weight_decay: added to the gradient, as torch's Adam has it; not in S3, the masking model's.
+        weight_decay: added to the gradient, as torch's Adam has it; not in the DRE
+            paper, the masking model's.
 
     Returns:
         Two stages.
 
-    Source: S3 (DRE), sections 3.2.2, 3.5, 4.1 and 4.4.3.
+    Source: the DRE paper, sections 3.2.2, 3.5, 4.1 and 4.4.3.
     """
 
     def class_loss(model, score_fn, images, seen, key):

@@ -28,12 +28,12 @@ LAYERS = (
     ("fire9", "fire8", "fire4"),  # SqueezeNet 1.0
     ("fire9", "fire5", "fire3"),  # SqueezeNet 1.1
 )
-"""Layers the generator reads, the coarsest first. S3 says how many channels they have in ResNet-50,
-VGG-19 and GoogLeNet, from which these follow; those of the others are our choice: of each size the
-last, a quarter of the picture's side being the finest."""
+"""Layers the generator reads, the coarsest first. The DRE paper says how many channels they have in
+ResNet-50, VGG-19 and GoogLeNet, from which these follow; those of the others are our choice: of
+each size the last, a quarter of the picture's side being the finest."""
 
 FEWEST = 32
-"""Fewest channels of a cell. Our choice; S3's classifiers have more."""
+"""Fewest channels of a cell. Our choice; the DRE paper's classifiers have more."""
 
 
 def layers_for(score_fn: ScoreFn, image: Image) -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def layers_for(score_fn: ScoreFn, image: Image) -> tuple[str, ...]:
 
 
 def channels_for(fit: Fit) -> tuple[int, ...]:
-    """Channels of the cells: a half of what each cell meets, a quarter in deep ResNets (S3)."""
+    """Channels of the cells, as DRE has them: half of what each meets, a quarter in ResNet-50."""
     share = 4 if fit.layers[0] == "layer4" and fit.shapes[0][-1] == 2048 else 2
     return tuple(max(FEWEST, shape[-1] // share) for shape in fit.shapes[1:])
 
@@ -71,10 +71,11 @@ class MaskGenerator(nnx.Module):
         fit: which layers there are, the coarsest first.
         channels: of each cell; see `channels_for`.
         up: how a cell doubles the size: `"shuffle"`, a convolution and pixel shuffle, as the
-            released code; `"transposed"`, a transposed convolution, as S3's text.
+            released code; `"transposed"`, a transposed convolution, as the DRE paper's text.
         rngs: where what is random at the start comes from.
 
-    Source: Dabkowski & Gal, NeurIPS 2017, and its code; S3 (DRE), section 3.2.2 and equation 3.
+    Source: Dabkowski & Gal, NeurIPS 2017, and its code; the DRE paper, section 3.2.2 and equation
+    3.
     """
 
     def __init__(self, fit: Fit, channels: Sequence[int], up: Up, *, rngs: nnx.Rngs):

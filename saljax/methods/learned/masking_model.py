@@ -26,7 +26,7 @@ class MaskingModel(nnx.Module):
 
     Args:
         fit: the classifier it is for.
-        channels: of the generator's cells; those of S3 if not given, see `channels_for`.
+        channels: of the generator's cells; those of the DRE paper if not given, see `channels_for`.
         up: how the cells double the size, see `MaskGenerator`.
         embedding: where the class embeddings start from, see `generator.begin`.
         confidence: taken from the class filter's argument when the model explains; in training
@@ -34,7 +34,8 @@ class MaskingModel(nnx.Module):
         rngs: where what is random at the start comes from.
 
     Source: Dabkowski & Gal, "Real Time Image Saliency for Black Box Classifiers" (NeurIPS 2017),
-    and its code. Deviations: the classifier is fed once; labels are its own predictions, as in S3.
+    and its code. Deviations: the classifier is fed once; labels are its own predictions, as in the
+    DRE paper.
     """
 
     def __init__(

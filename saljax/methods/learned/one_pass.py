@@ -30,7 +30,7 @@ def dre(
     Raises:
         ValueError: no explainer, or one of other layers, classes or images.
 
-    Source: S3 (DRE), equations 3, 5 to 7 and 9; see `saljax.train_dre`.
+    Source: the DRE paper, equations 3, 5 to 7 and 9; see `saljax.train_dre`.
     """
     return _asked(explainer, "dre")(score_fn, image, target)
 
@@ -71,7 +71,7 @@ def dre_plus(
     Raises:
         ValueError: no explainer, one of other layers, classes or images, or several targets.
 
-    Source: S3 (DRE), section 4.4.1.
+    Source: the DRE paper, section 4.4.1.
     """
     one_class(target)
     saliency = _asked(explainer, "dre")(score_fn, image, target)
@@ -135,7 +135,7 @@ def variational(
     Raises:
         ValueError: no explainer, or one of other classes or images.
 
-    Source: S4 (variational saliency maps), appendix; see `saljax.train_variational`.
+    Source: the VSM paper, appendix; see `saljax.train_variational`.
     """
     return _asked(explainer, "variational")(score_fn, image, target, details=details)
 

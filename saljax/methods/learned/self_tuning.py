@@ -43,14 +43,14 @@ def self_tuned(
         num_steps: m.
         sigma: of the blur, in pixels.
         kernel: pixels of the blur's kernel, odd.
-        normalize: divide W by Q_max - Q_min, as the released code does; S3 does not. The order of
-            pixels is the same.
+        normalize: divide W by Q_max - Q_min, as the released code does; the DRE paper does not. The
+            order of pixels is the same.
         chunk_size: images scored at a time; memory only.
 
     Returns:
         (*spatial) in [0, max M].
 
-    Source: S3 (DRE), section 4.4.1 (DRE+, self-based), and its code for `normalize`.
+    Source: the DRE paper, section 4.4.1 (DRE+, self-based), and its code for `normalize`.
     """
     checks.count(num_steps=num_steps, kernel=kernel, chunk_size=chunk_size)
     blurred = image_ops.blur(image, sigma, kernel // 2)

@@ -1,6 +1,6 @@
 """Variational saliency maps: an encoder that says of each pixel how important, and how sure.
 
-What is known of the paper here is S4, its appendix; what that leaves open is our choice.
+What is known of the paper here is its appendix; what that leaves open is our choice.
 """
 
 import inspect
@@ -24,9 +24,9 @@ from saljax.ops.kronecker import autoregressive_kl
 from saljax.ops.soft_topk import soft_topk
 
 PRINTED = (*(64,) * 4, *(32,) * 5, *(16,) * 6, 2)
-"""Channels that go out of each convolution as S4 prints them: 16 entries."""
+"""Channels that go out of each convolution as the VSM paper prints them: 16 entries."""
 SEVENTEEN = (64, *PRINTED)
-"""The same with as many convolutions as S4's text counts."""
+"""The same with as many convolutions as the VSM paper's text counts."""
 
 Unseen = Literal["blurred", "black", "mean_color"]
 Maps = Float[Array, "batch *cells"]
@@ -47,8 +47,8 @@ class VariationalSaliency(NamedTuple):
 class Encoder(nnx.Module):
     """Convolutions of 3 pixels a side and stride 1, without pooling: as many cells as come in.
 
-    Each is followed by batch norm and ReLU but the last. S4's text has them there too, which would
-    leave no mean below 0 and no variance below 1.
+    Each is followed by batch norm and ReLU but the last. The VSM paper's text has them there too,
+    which would leave no mean below 0 and no variance below 1.
 
     Args:
         inputs: channels that come in.
@@ -124,7 +124,7 @@ class Variational(nnx.Module):
     Raises:
         ValueError: a value outside its range, or channels that do not end in 2.
 
-    Source: S4 (variational saliency maps), appendix A (the loss), B (the prior) and C (encoder and
+    Source: the VSM paper, appendix A (the loss), B (the prior) and C (encoder and
     training). Our choice, where it says nothing: the defaults of all hyperparameters but the
     channels, D, one sample an image, min-max before the choice of k, and the start, where the
     variance is the prior's of a pixel whose neighbors are known.
@@ -190,7 +190,7 @@ class Variational(nnx.Module):
         Raises:
             ValueError: other classes or another shape than it was trained for.
 
-        Source: S4, appendix A and C.
+        Source: the VSM paper, appendix A and C.
         """
         seen = look_as_trained(self.fit, score_fn, image)
         exists = of_class(jnp.ones_like(seen.scores), target)[0]
@@ -243,7 +243,7 @@ def loss(
         seen: what the classifier says of them.
         key: of the samples.
 
-    Source: S4, appendix A; the divergence, appendix D with its factor and constants.
+    Source: the VSM paper, appendix A; the divergence, appendix D with its factor and constants.
     """
     mean, log_variance = explainer.posterior(images)
     samples = mean + jnp.exp(log_variance / 2) * jax.random.normal(key, mean.shape, mean.dtype)
@@ -259,14 +259,15 @@ def loss(
 def stages(
     *, epochs: int = 10, learning_rate: float = 1e-4, weight_decay: float = 5e-4
 ) -> tuple[Stage, ...]:
-    """How a `Variational` is trained: in one stage, as a whole. S4 keeps the lowest loss.
+    """How a `Variational` is trained: in one stage, as a whole. The VSM paper keeps the lowest
+    loss.
 
     Args:
-        epochs: S4 has 10 of ImageNet, in batches of 128.
+        epochs: the VSM paper has 10 of ImageNet, in batches of 128.
         learning_rate: of Adam, whose betas are 0.9 and 0.99.
         weight_decay: times the weights is added to their gradient, as torch's Adam does.
 
-    Source: S4, appendix C.
+    Source: the VSM paper, appendix C.
     """
 
     def optimizer(_):

@@ -1,6 +1,6 @@
 """Dynamic masks: small masks of several sizes that keep a class's score.
 
-S0 is the appendix of "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks" (2023).
+From the appendix of "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks" (2023).
 Its main text was not at hand: sizes, numbers of steps and weights are our choice, all of them
 hyperparameters.
 """
@@ -85,12 +85,13 @@ def dynamic_masks(
         ValueError: a size, `num_steps` or `learning_rate` that is not above 0, a negative
             `area_weight`, no size, several targets, or an unknown choice of `parameters`.
 
-    Source: S0, equation 1 and algorithm 1. Our readings: the paper's eta and lambda both name the
-    weight, lambda is taken and eta is the learning rate; line 12 means c_j^0(i); what a level must
-    reproduce is the score of the level below after its last step; the masks are averaged, so that
-    the threshold is in [0, 1), and divided by their maximum. The paper multiplies the image by the
-    mask without saying in which space; 0 is the image's mean color here, close to the zero of a
-    normalized tensor. Sizes, steps, learning rate and weight are our choice: the paper gives none.
+    Source: the HDM paper, equation 1 and algorithm 1. Our readings: the paper's eta and lambda both
+    name the weight, lambda is taken and eta is the learning rate; line 12 means c_j^0(i); what a
+    level must reproduce is the score of the level below after its last step; the masks are
+    averaged, so that the threshold is in [0, 1), and divided by their maximum. The paper multiplies
+    the image by the mask without saying in which space; 0 is the image's mean color here, close to
+    the zero of a normalized tensor. Sizes, steps, learning rate and weight are our choice: the
+    paper gives none.
     """
     checks.one_of(("sigmoid", "clip"), parameters=parameters)
     if learning_rate is None:

@@ -1,6 +1,6 @@
 """Hierarchical dynamic masks: erase what was found, look again, weigh the looks.
 
-S0 is the appendix of "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks" (2023).
+From the appendix of "Hierarchical Dynamic Masks for Visual Explanation of Neural Networks" (2023).
 """
 
 from collections.abc import Sequence
@@ -89,10 +89,10 @@ def hierarchical_dynamic_masks(
         ValueError: as `dynamic_masks`; or `num_stages`, `num_weight_steps` or
             `weight_learning_rate` is not above 0.
 
-    Source: S0, algorithm 2. Its lines 6 and 18 sum M_i and v_i^2 over j; taken literally only the
-    newest region would be erased and the inner loop would be a factor, so M_j and v_j^2 are read.
-    The sum of masks is divided by its maximum before erasing: a min-max of a constant mask would
-    erase nothing. Numbers of stages and steps and the learning rate are our choice.
+    Source: the HDM paper, algorithm 2. Its lines 6 and 18 sum M_i and v_i^2 over j; taken literally
+    only the newest region would be erased and the inner loop would be a factor, so M_j and v_j^2
+    are read. The sum of masks is divided by its maximum before erasing: a min-max of a constant
+    mask would erase nothing. Numbers of stages and steps and the learning rate are our choice.
     """
     checks.count(num_stages=num_stages, num_weight_steps=num_weight_steps)
     checks.positive(weight_learning_rate=weight_learning_rate)

@@ -1,7 +1,7 @@
 """Meaningful perturbation: the smooth mask that takes a class's score away, or keeps it.
 
 The method is that of "Interpretable Explanations of Black Boxes by Meaningful Perturbation" (ICCV
-2017); S2 is its supplement.
+2017) and of its supplement.
 """
 
 from collections.abc import Sequence
@@ -19,8 +19,9 @@ from saljax.ops import images, perturb, sizes
 
 DEFAULT = {"top": None, "l1": 1e-4, "beta": 3.0}
 LOCALIZATION = {"top": 5, "l1": 1e-3, "beta": 2.0}
-"""The two settings of S2: `functools.partial(saljax.meaningful_perturbation, **LOCALIZATION)`; the
-second makes sharper masks that cover more of the object."""
+"""The two settings of Fong and Vedaldi's supplement:
+`functools.partial(saljax.meaningful_perturbation, **LOCALIZATION)`; the second makes sharper masks
+that cover more of the object."""
 
 
 def defaults_for(spatial: Sequence[int]) -> dict[str, Any]:
@@ -64,8 +65,9 @@ def meaningful_perturbation(
 
     over m in [0, 1]^cells, where M = blur(upsample(m)), and I_tau and B_tau are the image and the
     baseline shifted by the same tau. Norms are sums over the cells. A map costs num_steps passes
-    forward and back, and 37 forward to find the circle it starts from. S2's setting for
-    localization is `saljax.methods.optimization.meaningful.LOCALIZATION`: top 5, l1 0.001, beta 2.
+    forward and back, and 37 forward to find the circle it starts from. Fong and Vedaldi's
+    supplement's setting for localization is `saljax.methods.optimization.meaningful.LOCALIZATION`:
+    top 5, l1 0.001, beta 2.
 
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
@@ -110,18 +112,19 @@ def meaningful_perturbation(
             an unknown choice of `game` or `init`, another number of lengths than axes, `initial`
             of another shape, several targets, or fewer than `top` classes.
 
-    Source: Fong, Vedaldi, ICCV 2017, equation 6 and section 4.3 for the defaults; S2, equations 1
-    (preservation) and 2 (`top`) and section 2 (the circle), which its copy lost and its text tells.
-    As in the paper's code: TV is isotropic, where the printed norm reads anisotropic; tau is a
-    whole number of pixels in an enlarged image, where S2 writes a uniform shift to either side;
-    upsampling repeats cells. Unlike it, so that a mirrored image has the mirrored map (but for the
-    shifts, which are drawn): offsets end at 4 and not at 3, TV looks both ways, a pixel between two
-    cells takes half of each, and the discs are averaged and not sampled for the cells. Also unlike
+    Source: Fong, Vedaldi, ICCV 2017, equation 6 and section 4.3 for the defaults; Fong and
+    Vedaldi's supplement, equations 1 (preservation) and 2 (`top`) and section 2 (the circle), which
+    its copy lost and its text tells. As in the paper's code: TV is isotropic, where the printed
+    norm reads anisotropic; tau is a whole number of pixels in an enlarged image, where Fong and
+    Vedaldi's supplement writes a uniform shift to either side; upsampling repeats cells. Unlike it,
+    so that a mirrored image has the mirrored map (but for the shifts, which are drawn): offsets end
+    at 4 and not at 3, TV looks both ways, a pixel between two cells takes half of each, and the
+    discs are averaged and not sampled for the cells. Also unlike
     it: the gradient goes through the blur of the mask, which the code leaves out; the discs are
-    compared with the image fully perturbed, as S2 says, and not with the largest disc; the code
-    blurs the picture's file before it is resized (give that picture as `baseline` for the same). In
-    images of other sizes all lengths keep their share of each axis, and the discs are those of a
-    224 x 224 image in proportion to the diagonal, our choice.
+    compared with the image fully perturbed, as Fong and Vedaldi's supplement says, and not with the
+    largest disc; the code blurs the picture's file before it is resized (give that picture as
+    `baseline` for the same). In images of other sizes all lengths keep their share of each axis,
+    and the discs are those of a 224 x 224 image in proportion to the diagonal, our choice.
     """
     spatial = images.space(image)
     defaults = defaults_for(spatial)

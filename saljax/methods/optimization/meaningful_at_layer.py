@@ -1,7 +1,7 @@
 """Meaningful perturbation of a layer's activation.
 
-S2 is the supplement of "Interpretable Explanations of Black Boxes by Meaningful Perturbation" (ICCV
-2017).
+From the supplement of "Interpretable Explanations of Black Boxes by Meaningful Perturbation" (Fong
+and Vedaldi, ICCV 2017).
 """
 
 from typing import Literal
@@ -30,12 +30,12 @@ LAYERS = {
     ("vgg16", "pool4"): {"l1": 5e-3, "tv": 1e-2},
     ("vgg16", "pool5"): {"l1": 1e-2, "tv": 1e-3},
 }
-"""What S2 section 6.4 sets for (classifier, layer), in the names of `saljax.models`: `conv3` and
-`conv4` of AlexNet are its relu3 and relu4."""
+"""What Fong and Vedaldi's supplement section 6.4 sets for (classifier, layer), in the names of
+`saljax.models`: `conv3` and `conv4` of AlexNet are its relu3 and relu4."""
 
 UNCERTAIN = {("vgg16", "pool1"): {"l1": 5e-6}, ("vgg16", "pool3"): {"l1": 1e-3}}
-"""Two exponents are damaged in S2; these are the other readings. `LAYERS` has for pool3 what a mask
-of 28 x 28 cells has everywhere else."""
+"""Two exponents are damaged in Fong and Vedaldi's supplement; these are the other readings.
+`LAYERS` has for pool3 what a mask of 28 x 28 cells has everywhere else."""
 
 
 def meaningful_perturbation_at_layer(
@@ -81,9 +81,9 @@ def meaningful_perturbation_at_layer(
         game: see `meaningful_perturbation`.
         num_steps: see `meaningful_perturbation`.
         learning_rate: of Adam.
-        l1: see `meaningful_perturbation`. The default and that of `tv` are S2's for the last
-            layers of AlexNet and VGG-16; `LAYERS` has those of other layers: larger activations
-            need less of `l1` and more of `tv`.
+        l1: see `meaningful_perturbation`. The default and that of `tv` are Fong and Vedaldi's
+            supplement's for the last layers of AlexNet and VGG-16; `LAYERS` has those of other
+            layers: larger activations need less of `l1` and more of `tv`.
         tv: see `meaningful_perturbation`.
         beta: see `meaningful_perturbation`.
         isotropic: see `meaningful_perturbation`.
@@ -103,8 +103,8 @@ def meaningful_perturbation_at_layer(
         ValueError: as `meaningful_perturbation`; or there is no such layer, or one whose
             shape does not go with the image's without `to_spatial`.
 
-    Source: S2, section 6.4. The circular start is that of its section 2; the section on layers does
-    not say where the masks start.
+    Source: Fong and Vedaldi's supplement, section 6.4. The circular start is that of its section 2;
+    the section on layers does not say where the masks start.
     """
     places = images.space(image)
     name, to_spatial = place(score_fn, image, layer, to_spatial)

@@ -1,6 +1,6 @@
 """GLAS: Gaussian light and shadow, for signals, pictures and volumes.
 
-S1 is "Salient explanation for fine-grained classification" (submitted to ICLR 2020).
+Of "Salient explanation for fine-grained classification" (submitted to ICLR 2020).
 """
 
 import math
@@ -70,13 +70,13 @@ def glas(
         ValueError: a sigma, `grid` or `chunk_size` that is not above 0, an unknown choice of
             `parts`, `unit` or `distance`, or points of another rank than the image.
 
-    Source: S1, equations 1 to 3, and its ablation for `parts`. Deviations, all because the paper
-    contradicts itself: `floor` is 1e-5 where 10^5 is printed (fusion would equal light); the
-    shadow has a sigma of its own where equation 2 prints sigma_light; D in equation 3 is the
+    Source: the GLAS paper, equations 1 to 3, and its ablation for `parts`. Deviations, all because
+    the paper contradicts itself: `floor` is 1e-5 where 10^5 is printed (fusion would equal light);
+    the shadow has a sigma of its own where equation 2 prints sigma_light; D in equation 3 is the
     squared distance, and the unit of sigma, which the paper leaves out, is the cell. Measured in
     the paper's pointing game on ILSVRC photographs: in cells ResNet-50 gives light, shadow and
-    fusion 0.88, 0.87 and 0.93 (100 photographs, standard error 0.03) where S1 reports 0.889,
-    0.877 and 0.912; in pixels light falls to 0.62 (ResNet-18, 60 photographs, standard error
+    fusion 0.88, 0.87 and 0.93 (100 photographs, standard error 0.03) where the GLAS paper reports
+    0.889, 0.877 and 0.912; in pixels light falls to 0.62 (ResNet-18, 60 photographs, standard error
     0.06; 0.82 in cells), below always pointing at the center, 0.88
     (experiments/results/s1_table2_pointing.md).
     """

@@ -1,4 +1,4 @@
-"""3D-GLAS: GLAS over the regions of an atlas (S1, appendix A)."""
+"""3D-GLAS: GLAS over the regions of an atlas (the GLAS paper, appendix A)."""
 
 import jax.core
 import jax.numpy as jnp
@@ -54,8 +54,8 @@ def glas_regions(
         ValueError: `labels` have another shape than the image or, where their values are known,
             lie outside 0..num_regions; else as `glas`.
 
-    Source: S1, appendix A: sigma = 10 and sigma = 15. Which of them is the light's, and that they
-    are voxels, is our reading.
+    Source: the GLAS paper, appendix A: sigma = 10 and sigma = 15. Which of them is the light's, and
+    that they are voxels, is our reading.
     """
     if labels.shape != images.space(image):
         raise ValueError(

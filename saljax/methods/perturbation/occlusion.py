@@ -1,7 +1,7 @@
 """Occlusion: what the classifier loses when a window or a disc of the image is hidden.
 
-S2 is the supplement of "Interpretable Explanations of Black Boxes by Meaningful Perturbation"
-(Fong, Vedaldi, ICCV 2017).
+With settings of the supplement of "Interpretable Explanations of Black Boxes by Meaningful
+Perturbation" (Fong and Vedaldi, ICCV 2017).
 """
 
 from collections.abc import Sequence
@@ -68,11 +68,12 @@ def occlusion(
             window (pixels between would never be hidden), another number of them than axes,
             `chunk_size` not above 0, or an unknown choice of `windows` or `aggregate`.
 
-    Source: Zeiler, Fergus, ECCV 2014; size, stride, mean and logits from S2, section 3, with the
-    opposite sign, so that important is positive. S2's color is the mean of the classifier's
-    training images, `baseline=jnp.asarray([0.485, 0.456, 0.406])` for ImageNet; the image's own
-    mean, the default, needs no knowledge of the classifier. Deviations: S2's 28 positions a side
-    are where windows begin, from 0 on, and only the far border cuts them; here they are the
+    Source: Zeiler, Fergus, ECCV 2014; size, stride, mean and logits from Fong and Vedaldi's
+    supplement, section 3, with the opposite sign, so that important is positive. Fong and Vedaldi's
+    supplement's color is the mean of the classifier's training images,
+    `baseline=jnp.asarray([0.485, 0.456, 0.406])` for ImageNet; the image's own mean, the default,
+    needs no knowledge of the classifier. Deviations: Fong and Vedaldi's supplement's 28 positions a
+    side are where windows begin, from 0 on, and only the far border cuts them; here they are the
     centers. In images of other sizes a window is the same share of each axis. captum's windows are
     "inside" and it takes the mean too; xplique takes the sum.
     """
@@ -151,9 +152,9 @@ def blur_occlusion(
             stride below 1 or larger than the image, another number of lengths than axes, or an
             unknown `aggregate`.
 
-    Source: S2, section 4.1. Its "stride of 28 pixels" is read as 28 positions, stride 8, as in its
-    section 3; as in `occlusion` they are centers. That the disc fills the window's square is our
-    reading.
+    Source: Fong and Vedaldi's supplement, section 4.1. Its "stride of 28 pixels" is read as 28
+    positions, stride 8, as in its section 3; as in `occlusion` they are centers. That the disc
+    fills the window's square is our reading.
     """
     checks.one_of(get_args(Aggregate), aggregate=aggregate)
     spatial = images.space(image)

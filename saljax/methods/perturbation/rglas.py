@@ -1,4 +1,4 @@
-"""RGLAS: recursive GLAS, one piece of evidence after the other (S1, Algorithm 1)."""
+"""RGLAS: recursive GLAS, one piece of evidence after the other (the GLAS paper, Algorithm 1)."""
 
 import functools
 
@@ -72,9 +72,9 @@ def rglas(
     Raises:
         ValueError: as `glas`.
 
-    Source: S1, Algorithm 1. Deviations, because its listing and its text disagree: the stop test
-    stands at the end, the image is darkened once an iteration, and t1, the darkening and the test
-    all use the normalized S, on which alone the printed t1 and t2 make sense.
+    Source: the GLAS paper, Algorithm 1. Deviations, because its listing and its text disagree: the
+    stop test stands at the end, the image is darkened once an iteration, and t1, the darkening and
+    the test all use the normalized S, on which alone the printed t1 and t2 make sense.
     """
     checks.count(max_iterations=max_iterations)
     checks.positive(sigma_spatial=sigma_spatial)

@@ -1,4 +1,4 @@
-"""Variable occlusion: discs of the places and sizes that objects have (S2, section 4.1)."""
+"""Variable occlusion: discs of the places and sizes that objects have."""
 
 import math
 from typing import NamedTuple
@@ -75,11 +75,12 @@ def variable_occlusion(
     Raises:
         ValueError: `num_masks`, `blur` or `chunk_size` is not above 0, or `softness` is negative.
 
-    Source: S2, section 4.1; its distributions were fitted to COCO's objects in 224 x 224 images. In
-    an image of other sides, places scale with each side and all lengths with the geometric mean of
-    the sides. Our choice, since S2 does not say: the map, y clipped to the image, and that along
-    the axes of signals and volumes places are uniform. The formula of the radius is lost in S2's
-    print; an area's radius is what it must be.
+    Source: Fong and Vedaldi's supplement, section 4.1; its distributions were fitted to COCO's
+    objects in 224 x 224 images. In an image of other sides, places scale with each side and all
+    lengths with the geometric mean of the sides. Our choice, since Fong and Vedaldi's supplement
+    does not say: the map, y clipped to the image, and that along the axes of signals and volumes
+    places are uniform. The formula of the radius is lost in Fong and Vedaldi's supplement's print;
+    an area's radius is what it must be.
     """
     checks.count(num_masks=num_masks)
     checks.positive(blur=blur)

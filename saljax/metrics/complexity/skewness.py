@@ -13,8 +13,9 @@ def skewness(values: Float[Array, "..."]) -> Float[Array, ""]:
     Returns:
         () in [-3, 3]; positive where the long tail is on the right, 0 for equal values.
 
-    Source: S3, figure 6, names "Pearson's Coefficients of Skewness" after Doane and Seward (2011)
-    and prints no formula; of the two this is the one without a mode. std divides by n.
+    Source: the DRE paper, figure 6, names "Pearson's Coefficients of Skewness" after Doane and
+    Seward (2011) and prints no formula; of the two this is the one without a mode. std divides by
+    n.
     """
     values = jnp.asarray(values, jnp.float32)
     away, spread = values.mean() - jnp.median(values), values.std()

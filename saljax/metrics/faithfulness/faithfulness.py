@@ -23,7 +23,7 @@ def faithfulness(
     tie_break: float = 1e-3,
     chunk_size: int = 32,
 ) -> Float[Array, ""]:
-    """M_F = 100 sum_i Q_i / m, the mean of `faithfulness_curve` in percent.
+    """Mean of `faithfulness_curve` in percent, 100 sum_i Q_i / m; DRE calls it M_F.
 
     Args:
         score_fn: see `faithfulness_curve`, as all others.
@@ -42,8 +42,8 @@ def faithfulness(
     Raises:
         ValueError: see `faithfulness_curve`.
 
-    Source: S3, equation 10: the right Riemann sum, without Q_0. S3's tables are relative to the
-    methods compared, see `faithfulness_relative`.
+    Source: the DRE paper, equation 10: the right Riemann sum, without Q_0. The DRE paper's tables
+    are relative to the methods compared, see `faithfulness_relative`.
     """
     curve = faithfulness_curve(
         score_fn, image, target, saliency, num_steps=num_steps, sigma=sigma, kernel=kernel,
@@ -88,9 +88,10 @@ def faithfulness_curve(
     Raises:
         ValueError: shapes that do not go together, or a number out of its range.
 
-    Source: S3, section 4.1, with its released code for sigma 10 and kernel 55 (S3 prints "variance
-    of 10"). S3 adds the smoothed map "with a small weight"; weight and blur are our choice. The
-    blur repeats the edge pixels, where the code sets zeros outside and is off center by a pixel.
+    Source: the DRE paper, section 4.1, with its released code for sigma 10 and kernel 55 (the DRE
+    paper prints "variance of 10"). The DRE paper adds the smoothed map "with a small weight";
+    weight and blur are our choice. The blur repeats the edge pixels, where the code sets zeros
+    outside and is off center by a pixel.
     """
     checks.count(num_steps=num_steps, chunk_size=chunk_size, kernel=kernel)
     checks.positive(sigma=sigma)
@@ -121,7 +122,7 @@ def faithfulness_relative(curves: Float[Array, "methods steps"]) -> Float[Array,
     Raises:
         ValueError: `curves` are not (M, m).
 
-    Source: S3, section 4.2, tables 3 and 5: their mean over images.
+    Source: the DRE paper, section 4.2, tables 3 and 5: their mean over images.
     """
     curves = jnp.asarray(curves, jnp.float32)
     if curves.ndim != 2:

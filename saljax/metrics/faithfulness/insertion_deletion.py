@@ -126,8 +126,8 @@ def score_drop(
     Raises:
         ValueError: shapes that do not go together.
 
-    Source: S1, figure 5: "original images are perturbed by the inverse heat map, and the amount
-    that the score drops is recorded". It prints the probabilities before and after.
+    Source: the GLAS paper, figure 5: "original images are perturbed by the inverse heat map, and
+    the amount that the score drops is recorded". It prints the probabilities before and after.
     """
     saliency = inputs.map_of(image, saliency, target)
     inverse = 1 - maps.normalize(saliency).astype(jnp.result_type(image))

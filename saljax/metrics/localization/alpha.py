@@ -48,7 +48,8 @@ def choose_alpha(
     Raises:
         ValueError: see `localization_error`; or arrays that do not go together.
 
-    Source: the grids are those of S2's official code, which takes 5000 images of the training set.
+    Source: the grids are those of Fong and Vedaldi's supplement's official code, which takes 5000
+    images of the training set.
     """
     checks.one_of(get_args(Rule), rule=rule)
     saliency = jnp.asarray(saliency, jnp.float32)

@@ -11,7 +11,7 @@ from saljax.ops import boxes as box_ops
 def explainability(
     saliency: Float[Array, "height width"], boxes: Num[Array, "boxes 4"]
 ) -> Float[Array, ""]:
-    """M_E: average precision of the pixels, ranked by the map, against the boxes of the class.
+    """Average precision of the pixels, ranked by the map, against the boxes; DRE calls it M_E.
 
     M_E = 100 sum_i P_i (R_i - R_(i-1)), P_i and R_i precision and recall of {S >= i-th value}
 
@@ -26,8 +26,8 @@ def explainability(
     Raises:
         ValueError: shapes that do not go together.
 
-    Source: S3, equation 11. Pixels of equal value are one threshold, as in the scikit-learn
-    function that S3's code uses: the order of storage does not count.
+    Source: the DRE paper, equation 11. Pixels of equal value are one threshold, as in the
+    scikit-learn function that the DRE paper's code uses: the order of storage does not count.
     """
     saliency = inputs.picture_map(saliency)
     return 100.0 * average_precision(saliency, box_ops.inside_boxes(boxes, saliency.shape))

@@ -37,9 +37,9 @@ def iou_curve(
     Raises:
         ValueError: shapes that do not go together, or `thresholds` negative or not several.
 
-    Source: S1, table 3. That regions of pixels are compared, and not their bounding boxes, is our
-    choice: the text asks "that the object regions are uniformly highlighted", and on photographs
-    the numbers come nearer to the printed ones.
+    Source: the GLAS paper, table 3. That regions of pixels are compared, and not their bounding
+    boxes, is our choice: the text asks "that the object regions are uniformly highlighted", and on
+    photographs the numbers come nearer to the printed ones.
     """
     saliency = inputs.picture_map(saliency)
     if np.ndim(thresholds) != 1:
@@ -83,9 +83,9 @@ def localization_box(
     Raises:
         ValueError: not a map of a picture, no such rule, or a negative `alpha`.
 
-    Source: S2, section 5, and its official code. Ours: negative values count as zero, equal values
-    go in order of memory, the resizing is exact (the code rounds to bytes and rescales, which may
-    move a corner by a pixel), and coordinates start at 0.
+    Source: Fong and Vedaldi's supplement, section 5, and its official code. Ours: negative values
+    count as zero, equal values go in order of memory, the resizing is exact (the code rounds to
+    bytes and rescales, which may move a corner by a pixel), and coordinates start at 0.
     """
     saliency = inputs.picture_map(saliency)
     checks.one_of(get_args(Rule), rule=rule)
@@ -126,8 +126,8 @@ def localization_error(
     Raises:
         ValueError: see `localization_box`; or `boxes` are not (B, 4).
 
-    Source: S2, section 5 and table 1 (its "accuracy" in the text is this error rate), and its
-    official code.
+    Source: Fong and Vedaldi's supplement, section 5 and table 1 (its "accuracy" in the text is this
+    error rate), and its official code.
     """
     box = localization_box(saliency, rule=rule, alpha=alpha, size=size)
     best = box_ops.overlap(box, boxes).max(initial=0.0)

@@ -30,8 +30,9 @@ def parts_saliency(
     Raises:
         ValueError: shapes that do not go together, or `window` is not an odd number above 0.
 
-    Source: S2 (Fong and Vedaldi, ICCV 2017, supplement), section 7, and its official notebook. At
-    the left and upper border the notebook's windows are empty; clipping them is our choice.
+    Source: Fong and Vedaldi, ICCV 2017, supplement, section 7, and
+    its official notebook. At the left and upper border the notebook's windows are empty; clipping
+    them is our choice.
     """
     saliency = inputs.picture_map(saliency)
     checks.count(window=window)
@@ -72,7 +73,7 @@ def mean_and_error(values: Float[Array, "..."]) -> MeanAndError:
     Returns:
         A `MeanAndError`; NaN where there is no value, both infinite where a value is.
 
-    Source: S2's official notebook: std divides by n.
+    Source: Fong and Vedaldi's supplement's official notebook: std divides by n.
     """
     there = ~jnp.isnan(values)
     number = there.sum().astype(jnp.float32)
@@ -99,7 +100,7 @@ def parts_ratio(
     Raises:
         ValueError: the arrays have different numbers of classes.
 
-    Source: S2, table 2.
+    Source: Fong and Vedaldi's supplement, table 2.
     """
     if len(feet) != len(eyes):
         raise ValueError(

@@ -51,7 +51,7 @@ def pointing_game_fong(
     *,
     tolerance: float = 15.0,
 ) -> Bool[Array, ""]:
-    """Hit or miss of S2's pointing game.
+    """Hit or miss of the pointing game as Fong and Vedaldi play it (ICCV 2017).
 
     The point is the mean of the coordinates of all maxima; a hit if the closed disc of radius
     `tolerance` around it touches an object.
@@ -68,8 +68,9 @@ def pointing_game_fong(
     Raises:
         ValueError: shapes that do not go together, or `tolerance` is not above 0.
 
-    Source: S2 (Fong and Vedaldi, ICCV 2017, supplement), section 4, and its official code. There
-    objects are polygons; here the disc must reach the center of a pixel of theirs.
+    Source: Fong and Vedaldi, ICCV 2017, supplement, section 4, and
+    its official code. There objects are polygons; here the disc must reach the center of a pixel of
+    theirs.
     """
     saliency = inputs.picture_map(saliency)
     checks.positive(tolerance=tolerance)
@@ -83,7 +84,7 @@ def pointing_game_glas(
     *,
     threshold: float = 0.95,
 ) -> Bool[Array, ""]:
-    """Hit or miss of S1's pointing game.
+    """Hit or miss of the pointing game as GLAS plays it (2020).
 
     The map is min-max normalized, and the point is the centroid of the biggest connected blob of
     {S > threshold}; a hit if it lies in a box of the class. There is no tolerance.
@@ -100,8 +101,9 @@ def pointing_game_glas(
     Raises:
         ValueError: shapes that do not go together, or a negative `threshold`.
 
-    Source: S1, section 4, "Evaluation on target localization". Eight neighbors are connected, of
-    equal blobs the first counts, and the centroid may fall outside a concave blob: our choices.
+    Source: the GLAS paper, section 4, "Evaluation on target localization". Eight neighbors are
+    connected, of equal blobs the first counts, and the centroid may fall outside a concave blob:
+    our choices.
     """
     saliency = inputs.picture_map(saliency)
     checks.not_negative(threshold=threshold)
@@ -147,8 +149,9 @@ def is_small(
     Raises:
         ValueError: `boxes` are not (B, 4), or `share` is not above 0.
 
-    Source: S1, section 4: "the total area of the bounding box of the given class is smaller than
-    one quarter of the size of the image". What two boxes share is counted once: our choice.
+    Source: the GLAS paper, section 4: "the total area of the bounding box of the given class is
+    smaller than one quarter of the size of the image". What two boxes share is counted once: our
+    choice.
     """
     checks.positive(share=share)
     return box_ops.inside_boxes(boxes, shape).astype(jnp.float32).mean() < share
