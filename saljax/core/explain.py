@@ -14,6 +14,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
+from saljax.core import foreign
 from saljax.core.ask import ask, last_line_first
 from saljax.core.compiled import at_once, closed
 from saljax.core.keys import RandomKey, own
@@ -59,7 +60,8 @@ def explain(
             Linen, whatever `saljax.scores` makes. A function that closes over weights, such as
             `lambda x: model(x)`, is traced at each call, see `saljax.core.compiled`.
         images: (N, *spatial, C), in [0, 1]. Those in half precision are explained in float32; a
-            classifier that computes in half precision converts inside its score function.
+            classifier that computes in half precision converts inside its score function. Shapes
+            that look like (N, 1 or 3, *spatial) are warned of.
         targets: class indices (N,), or (N, T) for methods that answer several classes at once.
         key: for random methods, of any generator; `jax.random.key(0)` if not given. Image i uses
             `fold_in(own(key), ids[i])`, see `saljax.core.keys`.
@@ -96,7 +98,9 @@ def explain(
     if devices is not None:
         arrays = devices.put(arrays, PartitionSpec())
     with last_line_first():
-        return _explain(arrays, images, targets, keys, program=program)
+        found = _explain(arrays, images, targets, keys, program=program)
+    foreign.warn_of_channels_first(images.shape)
+    return found
 
 
 @functools.partial(jax.jit, static_argnames="program")

@@ -6,6 +6,7 @@ They are known by the names of their types: none of the libraries is imported.
 import functools
 import os
 import types
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,10 +58,28 @@ def hint(score_fn: Any, shape: Sequence[int] = ()) -> str:
     return "; ".join(found)
 
 
+def warn_of_channels_first(shape: Sequence[int]) -> None:
+    """Warn of images that were explained though they look like (N, channels, *spatial)."""
+    if channels_first(shape[1:]):
+        warnings.warn(
+            f"images {tuple(shape)} look channels first, and are read as (N, *spatial, channels): "
+            f"the maps are {tuple(shape[1:-1])}. Give jnp.moveaxis(images, 1, -1), and as score "
+            "function what saljax.scores.from_equinox or from_torch make of the model, or "
+            "lambda x: score_fn(jnp.moveaxis(x, -1, 1))",
+            stacklevel=3,
+        )
+
+
 def channels_first(shape: Sequence[int]) -> bool:
-    """Whether an image of this shape looks like (channels, *spatial)."""
-    gray_or_color = (1, 3)
-    return len(shape) > 2 and shape[0] in gray_or_color and min(shape[1:]) >= 8
+    """Whether an image of this shape looks like (channels, *spatial).
+
+    It has one channel or three, then more than four places along each axis, and along the last at
+    least a quarter of the most, which the channels of a volume of three slices hardly are. The
+    numbers are our choice.
+    """
+    space = shape[1:]
+    alike = len(space) > 1 and min(space) > 4 and 4 * space[-1] >= max(space)
+    return alike and shape[0] in (1, 3)
 
 
 def _bare(score_fn):

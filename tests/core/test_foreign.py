@@ -99,8 +99,25 @@ def test_images_with_channels_first_are_named_where_it_fails():
         )
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 9, 8), (2, 1, 5, 6, 7)])
+def test_images_with_channels_first_are_named_where_it_works(shape):
+    def score_fn(images):
+        return images.mean(tuple(range(2, images.ndim)))
+
+    images = jnp.zeros(shape)
+    with pytest.warns(UserWarning, match=r"look channels first.*scores\.from_equinox") as told:
+        saljax.explain(saljax.gradient, score_fn, images, [0, 0])
+    (one,) = told
+    assert f"the maps are {shape[1:-1]}" in str(one.message)
+
+
 def test_the_hint_is_for_what_looks_like_it():
-    assert foreign.channels_first((3, 224, 224)) and foreign.channels_first((1, 32, 32, 32))
-    for shape in [(224, 224, 3), (3, 4, 2), (64, 64), (3, 224, 3), (5, 32, 32)]:
+    for shape in [(3, 224, 224), (1, 32, 32, 32), (3, 16, 224, 224), (1, 28, 28), (3, 5, 6)]:
+        assert foreign.channels_first(shape)
+    for shape in [
+        *[(224, 224, 3), (3, 224, 3), (3, 4, 2), (1, 5, 5, 1)],  # pictures, also small ones
+        *[(64, 64), (3, 500), (1, 12), (7,)],  # signals, features
+        *[(3, 64, 64, 8), (1, 64, 64, 3), (5, 32, 32)],  # volumes with few slices, other channels
+    ]:
         assert not foreign.channels_first(shape)
     assert foreign.hint(np.mean, (2, 224, 224, 3)) == ""
