@@ -116,8 +116,9 @@ def mean_over_space(
     Raises:
         ValueError: when it is called: `fn` gives no map, or one of another shape than `region`.
 
-    Source: a choice of ours; Vinogradova, Dibrov, Myers, AAAI 2020 (Seg-Grad-CAM), equation 2, sums
-    over the region, a factor that is the same for all pixels of a map.
+    Source: the mean is our choice. Vinogradova, Dibrov, Myers, AAAI 2020 (Seg-Grad-CAM), sum over
+    the region, a factor that is the same for all pixels of a map; this is from memory, the paper
+    was not read.
     """
     region = None if region is None else jnp.asarray(region, jnp.float32)
     return Partial(_mean_over_space, as_pytree(fn), region)

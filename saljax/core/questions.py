@@ -95,8 +95,9 @@ def contrast(
     Raises:
         ValueError: `num` is no whole number above 0, or `weights` none of these.
 
-    Source: Zhang et al., CVPR 2025 (Finer-CAM). The authors' code has gamma 1 and moving weights;
-    the mean and 0.6 are those of torch-cam.
+    Source: Zhang et al., CVPR 2025 (Finer-CAM), by the authors' code, which has three references,
+    gamma 1 and moving weights. The mean and 0.6 are those of torch-cam, which gives them as the
+    paper's; the paper was not read. Constant weights are our choice.
     """
     checks.count(num=num)
     checks.one_of(("mean", "softmax", "softmax, moving"), weights=weights)
@@ -164,8 +165,11 @@ def detection(
         ValueError: `boxes` and `classes` do not go together; when it is called: `detector` returns
             something else.
 
-    Source: Petsiuk et al., CVPR 2021, section 3.2. Areas are those of the plane; others add a pixel
-    to each side. With `saljax.rise` it is D-RISE, which has p = 0.5 and 16 x 16 cells.
+    Source: Petsiuk et al., CVPR 2021 (D-RISE), whose code is not public: the formula is that of
+    XAITK-Saliency, which adds a pixel to each side of a box, where areas here are those of the
+    plane. An objectness of 1 where there is none is our choice. With `saljax.rise`, p = 0.5 and
+    16 x 16 cells, as in Microsoft's vision-explanation-methods, it is D-RISE; neither these numbers
+    nor the formula were compared with the paper.
     """
     boxes, classes = (jnp.atleast_2d(jnp.asarray(x, jnp.float32)) for x in (boxes, classes))
     if boxes.ndim != 2 or boxes.shape[1] != 4 or len(classes) != len(boxes):
@@ -212,7 +216,8 @@ def similarity(
         ValueError: `vectors` have other axes; when it is called: `encode` returns others than (N,
             D).
 
-    Source: Radford et al., ICML 2021, section 2.3 and 3.1.4.
+    Source: Radford et al., ICML 2021 (CLIP), by the authors' code: cosine, scale, and the mean of
+    the prompts' unit vectors made a unit vector again. The paper was not read.
     """
     vectors = jnp.atleast_2d(jnp.asarray(vectors, jnp.float32))
     if vectors.ndim not in (2, 3):
