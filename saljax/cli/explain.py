@@ -42,6 +42,7 @@ MOST_ROWS = 20
 @options.seed
 @options.batch_size
 @options.values
+@click.option("--quiet", is_flag=True, help="Say only what goes wrong.")
 @click.pass_context
 def explain(
     ctx: click.Context,
@@ -57,6 +58,7 @@ def explain(
     seed: int,
     batch_size: int | None,
     values: tuple[float, float] | None,
+    quiet: bool,
     **hyperparameters: Any,
 ) -> None:
     """Explain what a classifier sees in IMAGES.
@@ -79,6 +81,10 @@ def explain(
     def complain(path: Path, problem: str) -> None:
         complaints.append(path)
         say(f"{path}: {problem}")
+
+    def tell(text: str) -> None:
+        if not quiet:
+            echo(text)
 
     with mistakes():
         asked = methods.known(method)
@@ -109,12 +115,13 @@ def explain(
             if read.guessed not in guesses | {""}:  # once, whatever the number of pictures
                 guesses.add(read.guessed)
                 say(f"{path}: {read.guessed}")
+            advance(0, work=path.name)
             taken[name] = read
             yield name, read.image
 
     detail, captions = f"{method}, {model}", [f"sigma {sigma:g}" for sigma in sigmas or ()]
     overview = []
-    with mistakes(), progress("explaining", len(named), "image") as advance:
+    with mistakes(), progress("explaining", len(named), "image", quiet) as advance:
         of_run = records.of_run(method, in_effect(plain, sigmas), known.record(), seed)
         of_run |= {"explains": asked.explains} | methods.source(method)
         for result in explain_all(
@@ -150,11 +157,11 @@ def explain(
                 complain(path, described(error))
                 continue
             said = ", ".join(titles[:5]) + (f" ({other})" if other else "")
-            echo(f"{path}: {said} -> {out / result.name}.png")
+            tell(f"{path}: {said} -> {out / result.name}.png")
             if len(overview) < MOST_ROWS:
                 overview += rows[:1]
         if len(overview) > 1:
             sheet = overview if sigmas else grids.sheet(overview)
             store.write(out / f"{together}.png", grids.png(grids.grid(sheet)))
-            echo(f"{len(overview)} images together -> {out / together}.png")
+            tell(f"{len(overview)} images together -> {out / together}.png")
     ctx.exit(MISTAKE if complaints else 0)

@@ -1,6 +1,7 @@
 """Something to look at while a program runs."""
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,27 +10,37 @@ PATIENCE = 1.0
 """Seconds before anything is shown: what is done by then needs no progress bar. Our choice."""
 MEMORY = 3600.0
 """Seconds that the time left is estimated from; an item may take minutes. Our choice."""
+EVERY = 30.0
+"""Seconds between two lines where no terminal shows a bar. Our choice."""
 
-_drawn: list["_Bar"] = []
+_drawn: list["_Bar | _Lines"] = []
 
 
 @contextlib.contextmanager
-def progress(description: str, total: int, item: str = "") -> Iterator[Callable[..., None]]:
+def progress(
+    description: str, total: int, item: str = "", quiet: bool = False
+) -> Iterator[Callable[..., None]]:
     """A bar of items done, with time elapsed, time left and speed, on stderr, gone at the end.
 
-    Nothing is shown before `PATIENCE` has passed, nor where stderr is not a terminal. What is
-    printed meanwhile goes through `cleared`, or it would be printed into the bar.
+    Nothing is shown before `PATIENCE` has passed. Where stderr is not a terminal a line is written
+    every `EVERY` seconds instead. What is printed meanwhile goes through `cleared`, or it would be
+    printed into the bar.
 
     Args:
         description: what is going on, a word or two.
         total: number of items.
         item: what one of them is called, such as `image`; without a name no speed is shown.
+        quiet: show nothing.
 
     Yields:
-        A function to call after each item, or with the number of items done; and with what is said
-        of them in place of their speed.
+        A function to call after each item, or with the number of items done; with what is `said`
+        of them in place of their speed; and with what is in `work` from now on.
     """
+    if quiet:
+        yield lambda items=1, said="", work="": None
+        return
     bar = _Bar(description, total, item)
+    bar = bar if bar.is_seen else _Lines(description, total, item)
     later = threading.Timer(PATIENCE, bar.show)
     later.daemon = True
     later.start()
@@ -39,8 +50,9 @@ def progress(description: str, total: int, item: str = "") -> Iterator[Callable[
     finally:
         _drawn.remove(bar)
         later.cancel()
-        later.join()
         bar.hide()
+        later.join()
+        bar.hide()  # it may have been about to be shown
 
 
 @contextlib.contextmanager
@@ -85,22 +97,23 @@ class _Bar:
             rich.TextColumn("{task.fields[speed]}"),
             rich.TimeRemainingColumn(),
             rich.TextColumn("left"),
+            rich.TextColumn("{task.fields[work]}", markup=False),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
             redirect_stdout=False,
             redirect_stderr=False,
             speed_estimate_period=MEMORY,
         )
-        self._task = self._bar.add_task(description, total=total, speed="")
+        self.is_seen = console.is_terminal
+        self._task = self._bar.add_task(description, total=total, speed="", work="")
         self._lock, self._shown = threading.RLock(), False
         self._item, self._done, self._start = item, 0, time.monotonic()
 
-    def advance(self, items: int = 1, said: str = "") -> None:
+    def advance(self, items: int = 1, said: str = "", work: str = "") -> None:
         self._done += items
         seconds = time.monotonic() - self._start
         said = said or speed(self._done, seconds, self._item)
-        self._bar.update(self._task, advance=items, speed=said)
+        self._bar.update(self._task, advance=items, speed=said, work=work)
 
     def show(self) -> None:
         with self._lock:
@@ -124,3 +137,34 @@ class _Bar:
             finally:
                 if again:
                     self.show()
+
+
+class _Lines:
+    """What a bar would show, in a line now and then."""
+
+    def __init__(self, description: str, total: int, item: str):
+        self._description, self._total, self._item = description, total, item
+        self._done, self._said, self._work = 0, "", ""
+        self._start, self._over = time.monotonic(), threading.Event()
+
+    def advance(self, items: int = 1, said: str = "", work: str = "") -> None:
+        self._done, self._said, self._work = self._done + items, said, work
+
+    def show(self) -> None:
+        while not self._over.wait(EVERY):
+            seconds = time.monotonic() - self._start
+            left = (self._total - self._done) * seconds / self._done if self._done else None
+            parts = (
+                f"{self._description} {self._done}/{self._total} after {lasting(seconds)}",
+                self._said or speed(self._done, seconds, self._item),
+                "" if left is None else f"{lasting(left)} left",
+                self._work,
+            )
+            print("saljax:", ", ".join(filter(None, parts)), file=sys.stderr, flush=True)
+
+    def hide(self) -> None:
+        self._over.set()
+
+    @contextlib.contextmanager
+    def cleared(self) -> Iterator[None]:
+        yield

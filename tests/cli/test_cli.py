@@ -109,6 +109,13 @@ def test_explain_writes_three_files(tmp_path, capsys):
     assert "red" in said.out and said.err == ""
 
 
+def test_quiet_says_only_what_goes_wrong(tmp_path, capsys):
+    sources = [save(tmp_path / "a.png"), str(tmp_path / "absent.png")]
+    assert cli.main(["explain", *sources, "--out", str(tmp_path / "out"), *QUICK, "--quiet"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and len(lines(said.err)) == 1 and "absent.png" in said.err
+
+
 def test_the_map_written_is_the_map_of_the_library(tmp_path):
     """The command adds nothing: same numbers as `saljax.glas` on the prepared picture."""
     from saljax.data import folders

@@ -1,10 +1,10 @@
 """Progress: nothing before its time, nothing where nobody watches, nothing over what is printed."""
 
 import io
-import re
 import sys
 import time
 
+import pyte
 import pytest
 import rich.console
 
@@ -14,26 +14,32 @@ from saljax.runs import progress
 class Terminal(io.StringIO):
     """One terminal for stdout and stderr, which is asked what is on its screen."""
 
+    def __init__(self, columns=100, rows=24):
+        super().__init__()
+        self.screen = pyte.Screen(columns, rows)
+        self.stream = pyte.Stream(self.screen)
+
     def isatty(self):
         return True
 
+    def write(self, text):
+        self.stream.feed(text.replace("\n", "\r\n"))  # as the driver of a terminal does
+        return super().write(text)
+
     def lines(self):
-        """The four orders that a bar is drawn with, and letters; without spaces at the end."""
-        rows, row, column = [""], 0, 0
-        for part in re.findall(r"\x1b\[[?\d;]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", self.getvalue()):
-            if part == "\r":
-                column = 0
-            elif part == "\n":
-                row, column = row + 1, 0
-                rows += [""] * (row == len(rows))
-            elif part == "\x1b[1A":
-                row = max(row - 1, 0)
-            elif part == "\x1b[2K":
-                rows[row] = ""
-            elif part[0] != "\x1b":
-                before, after = rows[row][:column].ljust(column), rows[row][column + len(part) :]
-                rows[row], column = before + part + after, column + len(part)
-        return [line.rstrip() for line in rows]
+        """What is on the screen down to the cursor, without spaces at the end."""
+        return [line.rstrip() for line in self.screen.display[: self.screen.cursor.y + 1]]
+
+
+def opened(monkeypatch):
+    """A terminal to write to; called in the test, since pytest sets stdout before it."""
+    one = Terminal()
+    monkeypatch.setattr(sys, "stdout", one)
+    monkeypatch.setattr(sys, "stderr", one)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    return one
 
 
 @pytest.mark.parametrize(
@@ -59,24 +65,42 @@ def test_shown_late_and_only_on_a_terminal(monkeypatch, capsys, terminal, patien
 def test_lines_stand_above_the_bar_and_the_bar_goes(monkeypatch):
     from saljax.cli.console import echo, say
 
-    terminal = Terminal()
-    monkeypatch.setattr(sys, "stdout", terminal)
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    terminal = opened(monkeypatch)
     with progress.progress("explaining", 3, "image") as advance:
         while "explaining" not in terminal.getvalue():
             time.sleep(0.01)
         for name in ("one", "two", "three"):
-            advance()
+            advance(work=f"after {name}")
             echo(f"{name}.png")
             *_, line, bar = terminal.lines()
-            assert line == f"{name}.png" and "explaining" in bar
+            assert line == f"{name}.png" and "explaining" in bar and f"after {name}" in bar
         say("a complaint")
         bar = terminal.lines()[-1]
         assert "3/3" in bar and "images/s" in bar and "left" in bar
-    *written, _, empty = terminal.lines()
+    *written, empty = terminal.lines()
     assert written == ["one.png", "two.png", "three.png", "saljax: a complaint"] and not empty
+
+
+def test_a_line_now_and_then_where_no_terminal_is(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.02)
+    with progress.progress("explaining", 4, "image") as advance:
+        advance(work="b.png")
+        time.sleep(0.2)
+    said = capsys.readouterr()
+    first = said.err.splitlines()[0]
+    assert said.out == "" and first.startswith("saljax: explaining 1/4 after 0 s, ")
+    assert "image" in first and first.endswith(" left, b.png")
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_quiet(monkeypatch):
+    terminal = opened(monkeypatch)
+    with progress.progress("explaining", 4, "image", quiet=True) as advance:
+        advance(work="b.png")
+        time.sleep(0.05)
+    assert terminal.getvalue() == ""
 
 
 def test_speed():
