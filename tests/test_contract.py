@@ -92,7 +92,7 @@ CASES = {
     "smoothgrad": inside(saljax.smoothgrad, num_samples=5),
     "integrated_gradients": inside(saljax.integrated_gradients, num_steps=5),
     "grad_cam": inside(saljax.grad_cam, traces=2),
-    "grad_cam_plus_plus": inside(saljax.grad_cam_plus_plus, (4, 5, 6, 1), layer="hidden"),
+    "grad_cam_plus_plus": inside(saljax.grad_cam_plus_plus, (4, 5, 6, 1), layer="hidden", traces=2),
     "expected_gradients": inside(saljax.expected_gradients, num_samples=5, noise=0.3),
     "opti_cam": inside(saljax.opti_cam, layer="hidden", num_steps=3, traces=3),
     "layer_cam": inside(saljax.layer_cam, traces=2),
@@ -102,12 +102,12 @@ CASES = {
     "ablation_cam": inside(saljax.ablation_cam, layer="hidden", traces=2, chunk_size=3),
     "score_cam": inside(saljax.score_cam, (4, 5, 6, 1), layer="hidden", chunk_size=4, traces=3),
     "guided_backprop": inside(saljax.guided_backprop, (4, 5, 6, 1)),
-    "deconvnet": inside(saljax.deconvnet, layer="hidden"),
+    "deconvnet": inside(saljax.deconvnet, layer="hidden", traces=2),
     "lrp": inside(saljax.lrp),
     "attn_lrp": inside(saljax.attn_lrp),
-    "excitation_backprop": inside(saljax.excitation_backprop, (16, 2), layer="hidden"),
+    "excitation_backprop": inside(saljax.excitation_backprop, (16, 2), layer="hidden", traces=2),
     "contrastive_excitation_backprop": inside(
-        saljax.contrastive_excitation_backprop, layer="hidden", traces=2
+        saljax.contrastive_excitation_backprop, layer="hidden", traces=3
     ),
     "meaningful_perturbation": Case(
         functools.partial(
@@ -118,6 +118,7 @@ CASES = {
     "meaningful_perturbation_at_layer": inside(
         saljax.meaningful_perturbation_at_layer,
         (4, 5, 6, 1),
+        traces=2,
         layer="hidden",
         num_steps=8,
         learning_rate=0.03,
@@ -155,7 +156,7 @@ CASES = {
         traces=4,
     ),
     "feature_inversion": inside(
-        saljax.feature_inversion, (16, 2), traces=6, num_inversion_steps=4, num_steps=4
+        saljax.feature_inversion, (16, 2), traces=7, num_inversion_steps=4, num_steps=4
     ),
     "attention_rollout": attending(saljax.attention_rollout),
     "generic_attention": attending(saljax.generic_attention, image=(4, 6, 2)),
