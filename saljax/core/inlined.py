@@ -112,10 +112,10 @@ def _open(flat, closed, inputs, enter, turns, calls):
         on_image = any(n in flat.on_image for n in numbers)
         called = _entered(eqn, enter, on_image)
         if called is not None:
-            turn = str(eqn.params.get("name", ""))
-            inside = f"{turns}:{turn.removeprefix(_TURN)}" if turn.startswith(_TURN) else turns
-            around = calls if inside != turns else (*calls, eqn)
-            made = _open(flat, called, numbers, enter, inside, around)
+            turn = turn_of(eqn)
+            made = _open(
+                flat, called, numbers, enter, turns + turn, calls if turn else (*calls, eqn)
+            )
             number |= zip(eqn.outvars, made, strict=True)
             continue
         made = tuple(flat.new(var.aval) for var in eqn.outvars)
@@ -173,8 +173,20 @@ def _entered(eqn, enter, on_image):
         return None
     called, body = called_by(eqn), _body(eqn)
     if body is not None and on_image and (enter == "all" or (enter == "tagged" and _has_tap(body))):
-        return _unrolled(eqn, body)
+        return turns_of(eqn)
     return called if called is None or enter == "all" or _has_tap(called) else None
+
+
+def turn_of(eqn: Any) -> str:
+    """Which turn of a loop a call is, as it follows the names of tags; "" if it is none."""
+    name = str(eqn.params.get("name", ""))
+    return f":{name.removeprefix(_TURN)}" if name.startswith(_TURN) else ""
+
+
+def turns_of(eqn: Any) -> Any:
+    """A loop of known length as a function that calls its turns; None where it is no such loop."""
+    body = _body(eqn)
+    return None if body is None else _unrolled(eqn, body)
 
 
 def called_by(eqn: Any) -> Any:

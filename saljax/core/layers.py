@@ -36,7 +36,8 @@ def layers(score_fn: ScoreFn, image: Image | Float[np.ndarray, "*spatial channel
       root), a function such as `jax.nn.silu` has its own name; what only moves is left out.
 
     Numbers may be negative, from the end: "relu:-1" is the last rectifier. An int alone is one of
-    this list, -1 its last.
+    this list, -1 its last. Loops of known length (`scan`) are looked into, turn by turn: a tag in
+    them is followed by the number of the turn, "block:0", a module by that of the call.
 
     With `layer=None` a method chooses: of tags the last with places, but for poolings. Without
     tags, in a function with convolutions, the last of this list, but for poolings: that is the

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from saljax.core.axes import CHANNELS, Tokens
 from saljax.core.spatial import is_like, layout
-from saljax.core.survey import POOLS, Activation, Survey, in_loop
+from saljax.core.survey import POOLS, Activation, Survey
 from saljax.core.tags import shapes_of
 
 Name = str | int
@@ -63,8 +63,7 @@ class Names:
         rank = self._rank
         self.spatial = [made for made in seen.found if is_spatial(made, rank)]
         known = {made.tag: made for made in seen.found if made.tag is not None}
-        shapes = shapes_of(seen.operations, seen.number)
-        self.tags = {name: known.get(name) or in_loop(name, shapes[name]) for name in shapes}
+        self.tags = {name: known[name] for name in shapes_of(seen.operations, seen.number)}
         self._like: dict[str, list[Activation]] = collections.defaultdict(list)
         for made in self.spatial:
             self._like[made.kind].append(made)
@@ -146,8 +145,8 @@ class Names:
         return (
             f"`{called}` must be one of the activations tagged in `score_fn`: "
             f"{', '.join(self.tags) or 'none are'}; got {layer!r}{meant} Or one of the "
-            f"{len(self.spatial)} of saljax.layers(score_fn, image), such as relu:-1; in "
-            "loops only tags are found, and nothing in those of unknown length"
+            f"{len(self.spatial)} of saljax.layers(score_fn, image), such as relu:-1; "
+            "branches and loops of unknown length are not looked into"
         )
 
     def default(self) -> Activation:

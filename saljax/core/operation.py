@@ -80,11 +80,13 @@ class Where(NamedTuple):
         path: of the operation, or of the call.
         scope: names that are open there, of `jax.named_scope`, such as "ResNet/layer4/conv1".
         call: the name of the function, if it is a call that was entered.
+        turns: in which turns of the loops around it is, ":0" in the first of one.
     """
 
     path: Path = ()
     scope: str = ""
     call: str | None = None
+    turns: str = ""
 
 
 After = Callable[[Where, list[Any]], list[Any]]

@@ -17,7 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from saljax.core import inlined
-from saljax.core.inlined import Inlined, Step, called_by, inline, is_literal, is_named
+from saljax.core.inlined import (
+    Inlined,
+    Step,
+    called_by,
+    inline,
+    is_literal,
+    is_named,
+    turn_of,
+    turns_of,
+)
 from saljax.core.kinds import Group, grouped, kind_of
 from saljax.core.operation import After, Operation, Path, Visit, Where
 
@@ -61,9 +70,10 @@ def read(
         program: of `trace`.
         args: its arguments; the first is the image.
         visit: called for each such operation in the place of its computation.
-        enter: which calls are read too: "all" (jit, remat, custom derivatives, which are lost),
-            "plain", those without a derivative of their own, or those on the way to paths. Where
-            not all are, the derivative of everything stays what it was.
+        enter: which calls are read too: "all" (jit, remat, custom derivatives, which are lost, and
+            loops of known length, turn by turn), "plain", those without a derivative of their own,
+            or those and the loops on the way to paths. Where not all are, the derivative of
+            everything stays what it was.
         after: called with what each such operation gave, and each call that was entered.
 
     Returns:
@@ -91,15 +101,17 @@ def _read(closed, inputs, marks, visit, enter, after, around):
         atoms = [value_of(atom) for atom in eqn.invars]
         inputs, marks = [value for value, _ in atoms], [mark for _, mark in atoms]
         path = (*around.path, number)
-        called = _entered(eqn, enter, path)
         literals = [a.val for a in eqn.invars if is_literal(a) and np.ndim(a.val) == 0]
         scalars = [*literals, *(0 for mark in marks if mark == _ZERO)]
-        operation = _single(eqn, [mark == _IMAGE for mark in marks], enter == "all", scalars)
+        dependent = [mark == _IMAGE for mark in marks]
+        operation = _single(eqn, dependent, enter == "all", scalars, around.turns)
+        called = _entered(eqn, enter, path) if _IMAGE in marks else None
         if _IMAGE not in marks:
             stays = eqn.primitive.name in ("broadcast_in_dim", "convert_element_type")
             outputs, mark = operation(*inputs), _ZERO if stays and marks[0] == _ZERO else _OTHER
         elif called is not None:
-            where = Where(path, _scope(eqn, around), str(eqn.params.get("name", "")))
+            turns = around.turns + turn_of(eqn)
+            where = Where(path, _scope(eqn, around), str(eqn.params.get("name", "")), turns)
             inside = _read(called, inputs, marks, visit, enter, after, where)
             inside, marks = inside or ((), ())  # dead code may be a call without outputs
             inside = after(where, list(inside))
@@ -114,7 +126,8 @@ def _read(closed, inputs, marks, visit, enter, after, around):
             mark = _IMAGE
         outputs = [outputs] if len(eqn.outvars) == 1 else outputs
         if mark == _IMAGE:
-            outputs = after(Where(path, _scope(eqn, around)), list(outputs))
+            where = Where(path, _scope(eqn, around), turns=around.turns)
+            outputs = after(where, list(outputs))
         known |= {var: (x, mark) for var, x in zip(eqn.outvars, outputs, strict=True)}
     return tuple(zip(*map(value_of, jaxpr.outvars), strict=True))
 
@@ -151,13 +164,14 @@ def _scope(eqn, around):
 
 
 def _entered(eqn, enter, path):
-    """The function that a call runs, if it is to be read too."""
-    called = None if is_named(eqn, *inlined.NAMED) else called_by(eqn)
-    if called is None or enter == "all":
-        return called
-    if isinstance(enter, frozenset):
-        return called if any(to[: len(path)] == path != to for to in enter) else None
-    return None if eqn.primitive.name.startswith("custom_") else called
+    """The function that a call or a loop runs, if it is to be read too."""
+    if is_named(eqn, *inlined.NAMED):
+        return None
+    if enter == "plain":
+        return None if eqn.primitive.name.startswith("custom_") else called_by(eqn)
+    if enter != "all" and not any(to[: len(path)] == path != to for to in enter):
+        return None
+    return called_by(eqn) or turns_of(eqn)
 
 
 class Plan(NamedTuple):

@@ -19,8 +19,6 @@ def reaches(seen: Survey, made: Activation) -> bool:
 
     What is not understood is taken to mix the tokens, so that only a clear no is one.
     """
-    if made.value is None:  # in a loop
-        return True
     start = _APART if any(isinstance(axis, Tokens) for axis in made.axes) else _MIXED
     how = {id(made.value): start}
     for flow in seen.flows:

@@ -125,12 +125,6 @@ class Survey:
     ends: list[int]
 
 
-def in_loop(tag: str, shape: tuple[int, ...]) -> Activation:
-    """What a tag in a loop names, whose axes are not followed; `shape` is without images."""
-    axes = (IMAGES, *(None for _ in shape))
-    return Activation("tag", (), 0, axes, (1, *shape), "", [], None, tag=tag)
-
-
 def survey(program: Program, images: Any) -> Survey:
     """Look at every activation of a traced score function, without computing anything."""
     looking = _Looking()

@@ -70,7 +70,7 @@ def tag(x: Float[Array, "..."], name: str, channels: int | None = None) -> Float
 def tag_all(program: Program, images: Images, made: Mapping[str, Activation]) -> Program:
     """The same function with these activations tagged, each under its name.
 
-    Only calls that hold them are entered, so no other derivative changes.
+    Only calls and loops that hold them are entered, so no other derivative changes.
     """
     at = {(one.path, one.output): (name, one) for name, one in made.items()}
 
@@ -78,9 +78,15 @@ def tag_all(program: Program, images: Images, made: Mapping[str, Activation]) ->
         named = [at.get((where.path, number)) for number in range(len(outputs))]
         return [x if n is None else _tagged(*n, x) for x, n in zip(outputs, named, strict=True)]
 
+    def visit(operation, inputs):
+        if operation.kind.startswith("tap:"):  # its turn, of a loop that is none any more
+            told = "channels_last" in operation.inside
+            return _identity(operation.kind.removeprefix("tap:"), told)(*inputs)
+        return operation(*inputs)
+
     def again(given):
         enter = frozenset(path for path, _ in at)
-        outputs = read(program, (given,), lambda o, x: o(*x), enter=enter, after=after)
+        outputs = read(program, (given,), visit, enter=enter, after=after)
         return jax.tree.unflatten(program.structure, outputs)
 
     return trace(again, images)

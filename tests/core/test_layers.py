@@ -1,5 +1,7 @@
 """What a trace says of layers that nobody tagged: their names, and which axis is which."""
 
+import functools
+
 import equinox as eqx
 import flax.linen as nn
 import jax
@@ -9,6 +11,7 @@ import pytest
 from jax.tree_util import Partial
 
 import saljax
+from saljax.core import taps
 from saljax.core.axes import CHANNELS, IMAGES, Tokens, reshaped
 
 RNG = np.random.default_rng(0)
@@ -104,6 +107,55 @@ def test_tags_come_first_and_other_names_stay():
         ("hidden", "relu:0", (12, 8, 4), 2),
     ]
     assert found[1].others == ("relu:0",)
+
+
+KERNELS, FIRST = weights(3, 4, 4), weights(3, 4)
+
+
+def scanned(images, tagged=False):
+    def turn(x, kernel):
+        x = jax.nn.relu(x @ kernel)
+        return saljax.tag(x, "block") if tagged else x, None
+
+    x, _ = jax.lax.scan(turn, images @ FIRST, KERNELS)
+    return x.mean((1, 2))
+
+
+def unrolled(images):
+    x = images @ FIRST
+    for kernel in KERNELS:
+        x = jax.nn.relu(x @ kernel)
+    return x.mean((1, 2))
+
+
+def test_loops_of_known_length_are_looked_into():
+    whole = (12, 8, 4)
+    found = saljax.layers(scanned, IMAGE)
+    assert found == saljax.layers(unrolled, IMAGE) and len(found) == 7
+    assert rows(saljax.layers(functools.partial(scanned, tagged=True), IMAGE)) == [
+        ("dense:0", "dense:0", whole, 2),
+        *(
+            row
+            for n in range(3)
+            for row in [
+                (f"dense:{n + 1}", f"dense:{n + 1}", whole, 2),
+                (f"block:{n}", f"relu:{n}", whole, 2),
+            ]
+        ),
+    ]
+
+
+@pytest.mark.parametrize("layers", [["relu:1"], ["dense:1", "block:1", "relu:2"]])
+def test_a_layer_in_a_loop_is_that_of_the_loop_written_out(layers):
+    found = taps.pullbacks(functools.partial(scanned, tagged=True), IMAGE, layers)
+    same = [layer.replace("block", "relu") for layer in layers]
+    expected = taps.pullbacks(unrolled, IMAGE, same)
+    signal = jnp.eye(4)[:1]
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7),
+        (found.scores, found.activations, found.back(signal)),
+        (expected.scores, expected.activations, expected.back(signal)),
+    )
 
 
 @pytest.mark.parametrize(
