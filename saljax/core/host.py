@@ -12,6 +12,12 @@ from jax.tree_util import Partial
 
 from saljax.core.types import ScoreFn
 
+UNREADABLE = (
+    "`score_fn` calls a function on the host, which cannot be looked into; use a method that only "
+    "asks for scores: glas, rglas, occlusion, rise, lime, ..."
+)
+"""What is said where a method would look inside."""
+
 Pullback = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 

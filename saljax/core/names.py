@@ -8,6 +8,7 @@ import re
 from typing import NamedTuple
 
 from saljax.core.axes import CHANNELS, Tokens
+from saljax.core.host import UNREADABLE
 from saljax.core.spatial import is_like, layout
 from saljax.core.survey import POOLS, Activation, Survey
 from saljax.core.tags import shapes_of
@@ -159,6 +160,8 @@ class Names:
         if last is not None:
             return self.tags[last]
         if not any(made.kind == "conv" for made in self._seen.found) or not self.spatial:
+            if any(operation.kind == "pure_callback" for operation in self._seen.operations):
+                raise ValueError(UNREADABLE)
             raise ValueError(
                 f"`score_fn` tags no activation of rank {self._rank}, {self._rank - 1} spatial "
                 f"axes and channels (it tags {', '.join(self.tags) or 'nothing'}), and has no "

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import jax
 from jax.tree_util import Partial
 
+from saljax.core.host import UNREADABLE
 from saljax.core.inlined import LOOPS
 from saljax.core.program import Program, planned, read, trace
 from saljax.core.scores import as_pytree
@@ -252,10 +253,7 @@ def _places(missing):
 
 def _no_rule(missing, named):
     if "pure_callback" in missing:
-        return (
-            "`score_fn` calls a function on the host, which cannot be looked into; use a method "
-            "that only asks for scores: glas, rglas, occlusion, rise, lime, ..."
-        )
+        return UNREADABLE
     rules = ", ".join(f"{kind!r}: rule" for kind in (*named, *missing))
     loops = [kind for kind in missing if kind in LOOPS]
     return (

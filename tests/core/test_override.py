@@ -272,10 +272,11 @@ def test_what_moves_values_about_needs_no_rule(name):
     np.testing.assert_allclose(found, 2 * jax.grad(lambda x: fn(x).sum())(IMAGES), rtol=1e-5)
 
 
-def test_a_function_on_the_host_cannot_be_looked_into():
+@pytest.mark.parametrize("method", [saljax.guided_backprop, saljax.grad_cam])
+def test_a_function_on_the_host_cannot_be_looked_into(method):
     score_fn = saljax.scores.from_callback(lambda x: x.mean((1, 2)), 3)
     with pytest.raises(ValueError, match="on the host, which cannot be looked into.*glas, rglas"):
-        saljax.guided_backprop(score_fn, jnp.ones((4, 4, 3)), 1)
+        method(score_fn, jnp.ones((4, 4, 3)), 1)
 
 
 def gated(weights, images, relu=jax.nn.relu):

@@ -36,6 +36,14 @@ def test_one_logit_has_a_sigmoid_and_no_softmax(images, weights):
         saljax.explain(saljax.glas, saljax.scores.probabilities(one), images, [0] * 4)
 
 
+@pytest.mark.parametrize("around", [saljax.scores.probabilities, saljax.scores.sigmoid])
+@pytest.mark.usefixtures("as_users_run")
+def test_outputs_that_are_no_scores_are_named_through_what_is_around(around, images):
+    for found, name in [((images[:, 0, 0], 0), "0"), ({"logits": images[:, 0, 0]}, "'logits'")]:
+        with pytest.raises(ValueError, match=rf"scores\.select\(score_fn, {name}\)"):
+            around(lambda x, found=found: found)(images)
+
+
 def test_preprocess_normalizes_before_the_classifier(images, weights):
     mean, std = (0.4, 0.5, 0.6), (0.1, 0.2, 0.3)
     score_fn = saljax.scores.preprocess(jax.tree_util.Partial(linear, weights), mean, std)
