@@ -208,8 +208,17 @@ def _body(eqn):
     return eqn.params["jaxpr"] if eqn.primitive.name == "scan" and eqn.params["length"] else None
 
 
+def _longer(whole, of_turn):
+    """How many values of a loop have an axis more than they have in a turn."""
+    pairs = zip(whole, of_turn, strict=True)
+    return sum(one.aval.ndim > turn.aval.ndim for one, turn in pairs)
+
+
 def _unrolled(eqn, body):
-    fixed, carried = eqn.params["num_consts"], eqn.params["num_consts"] + eqn.params["num_carry"]
+    # By structure, since the settings of a scan drift: only what it runs along has an axis more.
+    stacked = _longer(eqn.outvars, _inner(body).outvars)
+    carried = len(eqn.invars) - _longer(eqn.invars, _inner(body).invars)
+    fixed = carried - (len(eqn.outvars) - stacked)
     turns = range(eqn.params["length"])
 
     def turn(i):
