@@ -210,8 +210,11 @@ class Names:
             at = product
             while at.takes and at.kind != "dense":
                 at = at.takes[0]
-            if at.takes and id(at.takes[0]) in spatial:
-                return at.takes[0]
+            before = at.takes[:1]
+            while before and not before[0].listed:  # the product, without its bias
+                before = before[0].takes[:1]
+            if before and id(before[0]) in spatial:
+                return before[0]
         return None
 
 

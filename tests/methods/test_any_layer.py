@@ -138,6 +138,8 @@ def test_channels_that_the_tag_tells():
 
 def attention(x, w):
     q, k, v = (jax.lax.dot_general(x, w[n], (((2,), (0,)), ((), ()))) for n in "qkv")
+    if "bias" in w:
+        q, k, v = q + w["bias"], k + w["bias"], v + w["bias"]
     seen = jax.nn.softmax(jnp.einsum("ntd,nsd->nts", q, k, precision="highest"))
     return jnp.einsum("nts,nsd->ntd", seen, v, precision="highest")
 
@@ -167,15 +169,16 @@ def transformer(extra, tagged, w, images):
     return jax.lax.dot(norm(x)[:, 0], w["head"], precision="highest")
 
 
-@pytest.mark.parametrize("extra", [1, 5])
-def test_tokens_become_a_grid_and_none_is_the_norm_before_the_last_attention(extra):
-    tagged = Partial(functools.partial(transformer, extra, True), T)
+@pytest.mark.parametrize(("extra", "bias"), [(1, True), (5, False)])
+def test_tokens_become_a_grid_and_none_is_the_norm_before_the_last_attention(extra, bias):
+    w = T | ({"bias": jnp.full((1, 1, 5), 0.1)} if bias else {})
+    tagged = Partial(functools.partial(transformer, extra, True), w)
     by_hand = saljax.grad_cam(
         tagged, IMAGE, 1, layer="norm", resize=False,
         to_spatial=lambda tokens: tokens[extra:].reshape(4, 3, 5),
     )  # fmt: skip
     assert float(by_hand.max()) > 0
-    untagged = Partial(functools.partial(transformer, extra, False), T)
+    untagged = Partial(functools.partial(transformer, extra, False), w)
     np.testing.assert_array_equal(saljax.grad_cam(untagged, IMAGE, 1, resize=False), by_hand)
     found = saljax.grad_cam(tagged, IMAGE, 1, layer="norm", resize=False)
     np.testing.assert_array_equal(found, by_hand)
