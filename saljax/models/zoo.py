@@ -91,6 +91,7 @@ def _birds() -> ModelInfo:
 
 _INFO = {
     "birdlets": lambda: _birdlets("birdlets", "network", "block4"),
+    "birdlets_vit": lambda: _birdlets("birdlets_vit", "vision transformer", "grid"),
     "glas3d": _glas3d,
     "resnet18": lambda: _imagenet("resnet18", "ResNet-18", "layer4"),
     "resnet34": lambda: _imagenet("resnet34", "ResNet-34", "layer4"),

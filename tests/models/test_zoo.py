@@ -42,10 +42,10 @@ def test_names():
         f"{k}_{s}_patch16_224" for k in ("vit", "deit") for s in ("tiny", "small", "base")
     )
     others += ("vit_b_16",)
-    assert models.names() == ("birdlets", "glas3d", *resnets, *others)
+    assert models.names() == ("birdlets", "birdlets_vit", "glas3d", *resnets, *others)
 
 
-@pytest.mark.parametrize("name", ["birdlets", "glas3d"])
+@pytest.mark.parametrize("name", ["birdlets", "birdlets_vit", "glas3d"])
 def test_bundled_models_load_and_have_their_default_layer(name):
     about = models.info(name)
     score_fn = models.load(name)

@@ -3,16 +3,19 @@
 Dosovitskiy et al., "An image is worth 16 x 16 words", ICLR 2021; the sizes Ti and S and the
 distilled data's weights are of Touvron et al., "Training data-efficient image transformers",
 ICML 2021 (without its distillation token). The norm is before the attention, the class token is
-what the head reads.
+what the head reads. Our own small one has convolutions where the others cut patches, after Xiao et
+al., "Early convolutions help transformers see better", NeurIPS 2021 (without its batch norms).
 
 Tagged activations, per block l from 0: `block{l}.norm1` (T, width), what the attention reads;
 `block{l}.attention` (heads, T, T), probabilities, a row a query; `block{l}.values` (heads, T, d);
-`block{l}.tokens` (T, width), what goes out. Token 0 is the class token, the others are the patches
+`block{l}.tokens` (T, width), what goes out; `stem{i}` (rows, columns, channels), the rectified
+convolutions. Token 0 is the class token, the others are the patches
 row by row. `grid` (rows, columns, width) are the patches of the last block's `norm1` as a picture:
 the layer for class activation maps, since of the last block's output only the class token is read
 and the derivative at its patches is 0.
 
-Parameters: `patch.kernel` (a kernel of patch x patch), `class_token`, `positions`,
+Parameters: `stem0.kernel` and so on, `patch.kernel` (a kernel of patch x patch, or 1 x 1 behind a
+stem), `class_token`, `positions`,
 `block0.norm1.scale`, `block0.qkv.kernel` (query, key and value side by side, each head by head),
 `block0.out.kernel`, `block0.norm2.scale`, `block0.up.kernel`, `block0.down.kernel`, `norm.scale`,
 `head.kernel`.
@@ -53,6 +56,8 @@ class Architecture(NamedTuple):
         side: pixels a side of an image.
         mean: (3,) of the channels.
         std: (3,) likewise.
+        stem: convolutions before the tokens, each with a ReLU: kernel, stride, channels. Their
+            strides multiply to `patch`.
     """
 
     width: int
@@ -62,6 +67,7 @@ class Architecture(NamedTuple):
     side: int = 224
     mean: np.ndarray = HALF
     std: np.ndarray = HALF
+    stem: tuple[tuple[int, int, int], ...] = ()
 
 
 ARCHITECTURES = {
@@ -75,8 +81,8 @@ ARCHITECTURES = {
 }
 """Names of timm, and of torchvision (`vit_b_16`); the same networks but for their images."""
 
-BIRDLETS = Architecture(64, 4, 2, patch=8, side=96)
-"""Our own, for the birdlets."""
+BIRDLETS = Architecture(64, 3, 2, patch=8, side=96, stem=((4, 4, 64), (3, 2, 64), (3, 1, 64)))
+"""Our own, for the birdlets: each token sees 28 x 28 pixels before the first attention."""
 
 
 class Block(nnx.Module):
@@ -139,9 +145,13 @@ class ViT(nnx.Module):
         width, small = architecture.width, jax.nn.initializers.normal(0.02)
         self.rows = architecture.side // architecture.patch
         tokens = 1 + self.rows**2
-        self.patch = Conv(
-            3, width, architecture.patch, architecture.patch, padding=0, bias=True, rngs=rngs
-        )
+        self.stem, channels, size = len(architecture.stem), 3, architecture.patch
+        for index, (kernel, stride, outputs) in enumerate(architecture.stem):
+            padding = 0 if kernel == stride else None
+            layer = Conv(channels, outputs, kernel, stride, padding=padding, bias=True, rngs=rngs)
+            setattr(self, f"stem{index}", layer)
+            channels, size = outputs, 1
+        self.patch = Conv(channels, width, size, size, padding=0, bias=True, rngs=rngs)
         self.class_token = nnx.Param(small(rngs.params(), (1, 1, width), jnp.float32))
         self.positions = nnx.Param(small(rngs.params(), (1, tokens, width), jnp.float32))
         self.depth, self.side = depth or architecture.depth, architecture.side
@@ -149,7 +159,8 @@ class ViT(nnx.Module):
             setattr(self, f"block{index}", Block(width, architecture.heads, rngs=rngs))
         self.norm = layer_norm(width, rngs=rngs)
         self.head = nnx.Linear(width, num_classes, kernel_init=small, rngs=rngs)
-        self.mean, self.std = (tuple(map(float, a)) for a in architecture[-2:])
+        scales = architecture.mean, architecture.std
+        self.mean, self.std = (tuple(map(float, a)) for a in scales)
 
     def __call__(self, images: Images) -> Logits:
         """Map images (N, side, side, 3), RGB in [0, 1], to logits (N, num_classes).
@@ -162,12 +173,19 @@ class ViT(nnx.Module):
                 f"the classifier takes images of {self.side} x {self.side} pixels, for which it "
                 f"has positions; got {images.shape}"
             )
-        mean, std = (np.asarray(value, np.float32) for value in (self.mean, self.std))
-        x = self.tokens(self.patch(normalized(images, mean, std)))
+        x = self.tokens(self.patches(images))
         for index in range(self.depth):
             rows = self.rows if index == self.depth - 1 else None
             x = getattr(self, f"block{index}")(x, f"block{index}", rows)
         return self.head(self.norm(x[:, 0]))
+
+    def patches(self, images: Images) -> Features:
+        """The patches (N, rows, columns, width) before their positions are added."""
+        mean, std = (np.asarray(value, np.float32) for value in (self.mean, self.std))
+        x = normalized(images, mean, std)
+        for index in range(self.stem):
+            x = tag(jax.nn.relu(getattr(self, f"stem{index}")(x)), f"stem{index}")
+        return self.patch(x)
 
     def tokens(self, patches: Features) -> Tokens:
         """The class token and the patches in rows, each with its position added."""

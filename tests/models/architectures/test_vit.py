@@ -12,6 +12,7 @@ from flax import nnx
 import saljax
 from saljax import models
 from saljax.core import taps
+from saljax.data import birdlets
 from saljax.models.architectures.vit import ARCHITECTURES, Architecture, ViT
 from saljax.models.constructors import abstract
 from saljax.models.from_torchvision import convert, source_shapes
@@ -194,6 +195,27 @@ def test_patches_lie_where_the_image_has_them(small):
     (a, b) = (small.patch(x[None]) for x in (IMAGE, changed))
     moved = np.abs(np.asarray(small.tokens(a) - small.tokens(b))[0]).max(axis=-1)
     assert list(np.flatnonzero(moved)) == [1 + 4 * 2 + 1]
+
+
+def test_a_stem_stands_where_patches_are_cut_and_keeps_their_places():
+    """Three convolutions after one another see no more than their kernels reach."""
+    stemmed = ViT(SMALL._replace(stem=((2, 2, 6), (3, 2, 8))), num_classes=4, rngs=nnx.Rngs(0))
+    found = taps.tagged(stemmed, IMAGE)
+    assert (found["stem0"], found["stem1"], found["grid"]) == ((8, 8, 6), (4, 4, 8), (4, 4, 12))
+    a, b = (stemmed.patches(x[None]) for x in (IMAGE, IMAGE.at[9, 5].add(0.5)))
+    moved = np.abs(np.asarray(a - b)[0]).max(axis=-1) > 0
+    # Pixel (9, 5) is in place (4, 2) of stem0, which places (2, 1) alone of stem1 reach: at stride
+    # 2 a kernel of 3 around an even place is its only one.
+    assert moved.tolist() == [[(i, j) == (2, 1) for j in range(4)] for i in range(4)]
+    _, (rectified,) = taps.activations(stemmed, IMAGE[None], ["stem1"])
+    by_hand = np.einsum("nhwi,io->nhwo", rectified, stemmed.patch.kernel[...][0, 0])
+    np.testing.assert_allclose(a, by_hand + np.asarray(stemmed.patch.bias[...]), rtol=1e-4, atol=1e-6)
+
+
+def test_the_bundled_one_knows_held_out_birdlets():
+    score_fn = models.load("birdlets_vit")
+    images, labels = birdlets.batch(1234, range(64))
+    assert np.mean(np.asarray(forward(score_fn, images)).argmax(axis=1) == labels) >= 0.92
 
 
 def test_images_of_another_size_are_refused(small):
