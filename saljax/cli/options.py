@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +25,33 @@ class WithRead(click.Command):
         """Two lists."""
         rest = [p for p in super().get_params(ctx) if isinstance(p, click.Option)]
         for title, options in [("Options", rest), (ctx.meta["title"], ctx.meta["read"])]:
+            if not options:
+                continue
             records = [option.get_help_record(ctx) for option in options]
             with formatter.section(title):
                 formatter.write_dl([record for record in records if record])
 
 
 class OfMethod(WithRead):
-    """A command with --method: the hyperparameters of the method asked for are options too."""
+    """A command with --method: the hyperparameters of the one asked for are options too."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look for --method first: it decides which other options there are."""
         from saljax.runs import methods
 
-        asked = _peek(args, "--method")
-        name = "glas" if asked is None else asked
+        names = list(_peek(args, "--method"))
+        names += [part for text in _peek(args, "--methods") for part in text.split(",")]
         try:
-            known = methods.known(name)
+            if not names:
+                model = [*_peek(args, "--model"), ""][-1]
+                names = [] if model and not any(_peek(args, "--sigmas")) else ["glas"]
+                names = names or list(methods.default(model))
+            kinds = [name.partition("=")[2] or name for name in names]
+            functions = [methods.known(kinds[0]).function] if len(kinds) == 1 else []
         except ValueError as error:
             raise click.UsageError(str(error)) from None
-        self.read(ctx, f"Options of {name}", [known.function])
+        ctx.meta["asked"] = names
+        self.read(ctx, f"Options of {names[0]}", functions)
         return super().parse_args(ctx, args)
 
 
@@ -202,15 +210,13 @@ def out(default: str) -> Callable:
     )
 
 
-def _peek(args: Sequence[str], option: str) -> str | None:
-    """The value of an option before the command line is parsed; the last one counts."""
-    found = None
-    for arg, following in itertools.pairwise([*args, None]):
+def _peek(args: Sequence[str], option: str) -> Iterator[str]:
+    """The values of an option before the command line is parsed."""
+    for arg, following in itertools.pairwise([*args, ""]):
         if arg == option:
-            found = following
-        elif arg and arg.startswith(f"{option}="):
-            found = arg.partition("=")[2]
-    return found
+            yield following
+        elif arg.startswith(f"{option}="):
+            yield arg.partition("=")[2]
 
 
 def _options(method: Callable) -> list[click.Option]:

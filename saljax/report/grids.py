@@ -41,11 +41,13 @@ class Row(NamedTuple):
         title: what the classifier says, large.
         detail: the small print after it.
         panels: side by side.
+        after: how many columns are left empty before them.
     """
 
     title: str
     detail: str
     panels: tuple[Panel, ...]
+    after: int = 0
 
 
 def explanation(image: np.ndarray, saliency: np.ndarray, title: str, detail: str = "") -> Row:
@@ -109,14 +111,16 @@ def rows(
         captions: M of them; unused where M is 1.
 
     Returns:
-        T rows: an `explanation` each where M is 1, else a `comparison` of the M maps.
+        T rows: an `explanation` each where M is 1, else a `comparison` of the M maps, with the
+        picture in the first row alone.
     """
     if len(saliency) == 1:
         return [explanation(image, s, t, detail) for s, t in zip(saliency[0], titles, strict=True)]
-    return [
+    first, *others = [
         comparison(image, list(saliency[:, i]), captions, title, detail)
         for i, title in enumerate(titles)
     ]
+    return [first, *(Row(row.title, "", row.panels[1:], after=1) for row in others)]
 
 
 def sheet(rows: Sequence[Row]) -> list[Row]:
@@ -176,7 +180,7 @@ def grid(rows: Sequence[Row]) -> Figure:
         taken = write(width - margin, top - 0.18, row.detail, room / 2, **small)
         large = {"fontsize": 13, "color": INK, "fontweight": "bold"}
         write(margin, top - 0.18, row.title, room - taken - gap, **large)
-        for c, panel in enumerate(row.panels):
+        for c, panel in enumerate(row.panels, row.after):
             left, bottom = margin + c * (PANEL + gap), top - header - tall
             style = {"fontsize": 8, "color": PALE} if row.title else {"fontsize": 10, "color": INK}
             write(left, top - header + 0.07, panel.caption, PANEL, **style)

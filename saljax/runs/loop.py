@@ -20,6 +20,20 @@ Named = tuple[str, np.ndarray]
 ChooseTargets = Callable[[np.ndarray], np.ndarray]
 
 
+class Ask(NamedTuple):
+    """A method, and what it is asked about.
+
+    Attributes:
+        method: configured.
+        explained: what it explains where it is not what scores the images, such as its logits.
+        one_class: it answers one class at a time: a call for each target.
+    """
+
+    method: Method
+    explained: ScoreFn | None = None
+    one_class: bool = False
+
+
 class Explained(NamedTuple):
     """What is known about one image.
 
@@ -46,15 +60,13 @@ class Explained(NamedTuple):
 
 
 def explain_all(
-    methods: Sequence[Method],
+    asks: Sequence[Ask],
     score_fn: ScoreFn,
     images: Iterable[Named],
     choose_targets: ChooseTargets,
     *,
     batch_size: int,
     key: jax.Array | None = None,
-    explained: ScoreFn | None = None,
-    one_class: bool = False,
 ) -> Iterator[Explained]:
     """Explain images of one shape as they come, a batch at a time.
 
@@ -63,36 +75,41 @@ def explain_all(
     from the image's pixels: the map of an image is the same in whatever company it comes.
 
     Args:
-        methods: one or more configured methods, all asked about each image.
+        asks: one or more configured methods, all asked about each image.
         score_fn: images (N, *spatial, C) -> scores (N, K); a pytree, as for `explain`.
         images: pairs of a name and (*spatial, C) float32, drawn as they are needed.
         choose_targets: scores (K,) -> (T,) class indices to explain, T the same for all images.
         batch_size: images in one call of `explain`.
         key: for random methods.
-        explained: what the methods explain where it is not `score_fn`, such as its logits.
-        one_class: the methods answer one class at a time: a call for each target.
 
     Yields:
         One `Explained` an image, in order.
+
+    Raises:
+        ValueError: the maps of the methods are of different sizes; or a method refuses.
     """
     images = iter(images)
-    score_fn, subject = devices.replicate((score_fn, explained or score_fn), batch_size)
+    different = list({id(ask.explained): ask.explained for ask in asks}.values())
+    score_fn, *subjects = devices.replicate((score_fn, *different), batch_size)
+    of = {id(given): there for given, there in zip(different, subjects, strict=True)}
+    of[id(None)] = score_fn
     while batch := list(itertools.islice(images, batch_size)):
         names = [name for name, _ in batch]
         pixels = [image for _, image in batch]
         stack, ids = together(pixels + [pixels[-1]] * (batch_size - len(batch)))
         scores = np.asarray(wait(score(score_fn, stack)))
         targets = np.stack([choose_targets(row) for row in scores]).astype(np.int32)
-        separate = one_class or targets.shape[1] == 1
-        asked = list(targets.T) if separate else [targets]
-        maps = [
-            [explain(method, subject, stack, t, key=key, ids=ids) for t in asked]
-            for method in methods
-        ]
-        per_method = [np.stack([np.asarray(wait(m)) for m in row], axis=1) for row in maps]
+        per_method = []
+        for method, explained, one_class in asks:
+            subject, separate = of[id(explained)], one_class or targets.shape[1] == 1
+            asked = list(targets.T) if separate else [targets]
+            maps = [explain(method, subject, stack, t, key=key, ids=ids) for t in asked]
+            found = np.stack([np.asarray(wait(m)) for m in maps], axis=1)
+            per_method.append(found if separate else found[:, 0])
+        if len({found.shape for found in per_method}) > 1:
+            sizes = ", ".join(str(found.shape[2:]) for found in per_method)
+            raise ValueError(f"the maps must be of one size to be shown together; got {sizes}")
         per_image = np.stack(per_method, axis=1)
-        if not separate:
-            per_image = per_image[:, :, 0]
         for row, name in enumerate(names):
             yield Explained(name, scores[row], targets[row], per_image[row])
 

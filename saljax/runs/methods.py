@@ -1,11 +1,19 @@
 """Methods by name: those of the table, and those of people's own files."""
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
+from saljax import models
 from saljax.methods.table import METHODS, Known
 from saljax.runs import own
 from saljax.runs.hyperparameters import named
+
+QUICK = ("grad_cam", "contrastive_excitation_backprop", "occlusion")
+"""On photographs each is far above a spot in the middle in insertion and faithfulness, see
+experiments/results/real_photographs.md, in a few passes or a few dozen. Our choice."""
+PHOTOGRAPH = 128
+"""Shorter side, in pixels, from which on a classifier is one of photographs. Our choice."""
 
 
 def known(name: str) -> Known:
@@ -39,3 +47,26 @@ def known(name: str) -> Known:
 def source(name: str) -> dict[str, Any]:
     """What a record says of the source of a method of one's own; nothing of saljax's."""
     return {"source": own.load(name).record()} if own.is_own(name) else {}
+
+
+def default(model: str) -> Sequence[str]:
+    """What explains a classifier best in seconds, where nobody chose a method.
+
+    Of photographs `QUICK` side by side, three families whose maps depend on the class; of the small
+    generated pictures and volumes, and of classifiers of one's own, `glas`.
+
+    Args:
+        model: its name.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    if own.is_own(model):
+        return ("glas",)
+    shape = models.info(model).input_shape
+    return QUICK if len(shape) == 3 and min(shape[:2]) >= PHOTOGRAPH else ("glas",)
+
+
+def default_settings(name: str) -> dict[str, str]:
+    """What is set in one of `QUICK`, as text: 9 x 9 windows of a quarter of the side."""
+    return {"window": "56", "stride": "28"} if name == "occlusion" else {}

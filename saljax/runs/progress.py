@@ -160,7 +160,8 @@ class _Lines:
                 "" if left is None else f"{lasting(left)} left",
                 self._work,
             )
-            print("saljax:", ", ".join(filter(None, parts)), file=sys.stderr, flush=True)
+            sys.stderr.write(f"saljax: {', '.join(filter(None, parts))}\n")
+            sys.stderr.flush()
 
     def hide(self) -> None:
         self._over.set()

@@ -13,14 +13,11 @@ import numpy as np
 from saljax.runs.loop import Explained
 
 
-def of_run(
-    method: str, hyperparameters: Mapping[str, Any], classifier: Mapping[str, Any], seed: int
-) -> dict[str, Any]:
+def of_run(made_by: Mapping[str, Any], classifier: Mapping[str, Any], seed: int) -> dict[str, Any]:
     """What is the same for all images of a run, with the versions of what made the maps.
 
     Args:
-        method: its name.
-        hyperparameters: all that were in effect.
+        made_by: method and hyperparameters, or several of them.
         classifier: its record.
         seed: of the key.
 
@@ -28,8 +25,7 @@ def of_run(
         A JSON object.
     """
     return {
-        "method": method,
-        "hyperparameters": dict(hyperparameters),
+        **made_by,
         "seed": seed,
         **classifier,
         "versions": versions(),
@@ -57,6 +53,7 @@ def of_image(
     values: Sequence[float] | None,
     result: Explained,
     labels: Sequence[str],
+    first: str = "sigma",
 ) -> dict:
     """What is known about one image: five most probable classes, targets, axes of its map, size.
 
@@ -66,12 +63,13 @@ def of_image(
         values: those of the file that became 0 and 1, where it has more than 8 bits.
         result: its explanation, with probabilities as scores.
         labels: the names of all classes.
+        first: what the first axis of its maps is.
 
     Returns:
         A JSON object.
     """
     rank = result.saliency.ndim - 2
-    leading = zip(("sigma", "target"), result.saliency.shape, strict=False)
+    leading = zip((first, "target"), result.saliency.shape, strict=False)
     axes = [name for name, length in leading if length > 1] + list("zyx"[-rank:])
     return {
         "image": str(path),
@@ -100,10 +98,11 @@ def ranked(scores: np.ndarray) -> np.ndarray:
     return np.argsort(-scores, kind="stable")
 
 
-def other_side(result: Explained, labels: Sequence[str]) -> str:
+def other_side(record: Mapping[str, Any]) -> str:
     """The title of the class that was not explained, where one of two was; else ""."""
-    (others,) = np.nonzero(~np.isin((0, 1), result.targets))
-    return title(result.scores, int(others[0]), labels) if len(others) else ""
+    chosen = [one["index"] for one in record["targets"]]
+    others = [one for one in record["prediction"] if one["index"] not in chosen]
+    return title_of(others[0]["class"], others[0]["probability"]) if others else ""
 
 
 def title(scores: np.ndarray, index: int, labels: Sequence[str]) -> str:

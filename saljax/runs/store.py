@@ -123,18 +123,22 @@ def _is_ours(path: Path) -> bool:
     start = b""
     with contextlib.suppress(OSError), open(path.with_suffix(".png"), "rb") as file:
         start = file.read(256)
-    if MARK in start or _is_record(path.with_suffix(".json")):
+    if MARK in start or is_record(path.with_suffix(".json")):
         return True
     before = path.stem == "overview" and b"Matplotlib" in start  # they have said so since 0.2
-    return before and any(map(_is_record, path.parent.glob("*.json")))
+    return before and any(map(is_record, path.parent.glob("*.json")))
 
 
-def _is_record(path: Path) -> bool:
+def is_record(path: Path) -> bool:
     """Whether a file is the record of an explanation."""
     with contextlib.suppress(OSError, ValueError):
         record = json.loads(path.read_bytes())
         versions = record.get("versions") if isinstance(record, dict) else None
-        return isinstance(versions, dict) and "saljax" in versions and "method" in record
+        return (
+            isinstance(versions, dict)
+            and "saljax" in versions
+            and not {"method", "methods"}.isdisjoint(record)
+        )
     return False
 
 

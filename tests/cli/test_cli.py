@@ -1,5 +1,6 @@
 """The command `saljax`: what it writes, and what it says about bad input."""
 
+import csv
 import errno
 import hashlib
 import io
@@ -116,6 +117,119 @@ def test_quiet_says_only_what_goes_wrong(tmp_path, capsys):
     assert said.out == "" and len(lines(said.err)) == 1 and "absent.png" in said.err
 
 
+@pytest.mark.parametrize("repeated", [True, False])
+def test_several_methods_in_one_picture(tmp_path, capsys, repeated):
+    """A sheet of methods and classes, with the photograph once; each with its own settings."""
+    out = tmp_path / "out"
+    words = ["--methods", "glas,gradient"]
+    words = ["--method", "glas", "--method", "gradient"] if repeated else words
+    words += ["--model", "tiny", "--set", "glas.grid=3", "--target", "top-2", "--out", str(out)]
+    explain = ["explain", save(tmp_path / "a.png"), *words]
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        from saljax.report import grids
+
+        grid = grids.grid
+        patch.setattr(grids, "grid", lambda rows: drawn.append(grid(rows)) or drawn[0])
+        assert cli.main(explain) == 0
+    assert len(drawn[0].axes) == 1 + 2 * 2
+    assert {"glas", "gradient"} < {text.get_text() for text in drawn[0].texts}
+    record = json.loads((out / "a.json").read_text())
+    assert record["axes"] == ["method", "target", "y", "x"]
+    assert list(record["methods"]) == ["glas", "gradient"]
+    assert record["methods"]["glas"]["hyperparameters"]["grid"] == 3
+    assert record["methods"]["gradient"]["explains"] == "logits"
+    alone = ["explain", explain[1], "--method", "glas", "--model", "tiny", "--target", "top-2"]
+    assert cli.main([*alone, "--grid", "3", "--out", str(tmp_path / "glas")]) == 0
+    np.testing.assert_array_equal(np.load(out / "a.npy")[0], np.load(tmp_path / "glas" / "a.npy"))
+    capsys.readouterr()
+    refused(capsys, [*explain, "--grid", "3"], "--grid")
+    refused(capsys, [*explain, "--set", "rise.grid=3"], "'rise'", "method asked for")
+    refused(capsys, [*explain, "--set", "glas.gird=3"], "glas.gird", "grid")
+    refused(capsys, [*explain, "--sigmas", "6,3"], "--sigmas is for one method")
+    refused(capsys, [*explain, "--method", "gals"], "gals", "glas")
+
+
+def test_without_a_method_photographs_get_a_few_that_take_seconds(tmp_path, capsys, monkeypatch):
+    """What refuses the classifier is left out with a word; small pictures have glas."""
+    from saljax.runs import methods
+
+    assert methods.default("tiny") == ("glas",) and methods.default("cube") == ("glas",)
+    monkeypatch.setattr(methods, "PHOTOGRAPH", SIZE)
+    assert methods.default("tiny") == methods.QUICK
+    monkeypatch.setattr(methods, "QUICK", ("guided_backprop", "occlusion", "gradient"))
+    monkeypatch.setattr(methods, "default_settings", lambda name: (
+        {"window": "8", "stride": "4"} if name == "occlusion" else {}
+    ))  # fmt: skip
+    out = tmp_path / "out"
+    explain = ["explain", save(tmp_path / "a.png"), "--model", "tiny", "--out", str(out)]
+    assert cli.main([*explain, "--set", "occlusion.stride=8"]) == 0
+    (line,) = lines(capsys.readouterr().err)
+    assert line.startswith("saljax: guided_backprop is left out: ")
+    record = json.loads((out / "a.json").read_text())
+    assert list(record["methods"]) == ["occlusion", "gradient"]
+    settings = record["methods"]["occlusion"]["hyperparameters"]
+    assert (settings["window"], settings["stride"]) == (8, 8)
+    assert cli.main([*explain, "--sigmas", "3"]) == 0
+    assert json.loads((out / "a-2.json").read_text())["method"] == "glas"
+
+
+def test_explain_goes_on_and_overwrites_nothing(tmp_path, capsys, monkeypatch):
+    """Killed after two of three, in another order; then otherwise, and with another picture."""
+    from saljax.runs import loop
+
+    (tmp_path / "b").mkdir()
+    sources = [save(tmp_path / name, (i / 2, 1, 0)) for i, name in enumerate(("a.png", "b/a.png"))]
+    sources.append(save(tmp_path / "c.png", (0, 0, 1)))
+    out, made, calls = tmp_path / "out", {}, []
+    glas = saljax.explain
+    monkeypatch.setattr(loop, "explain", lambda *a, **k: calls.append(len(a[2])) or glas(*a, **k))
+    explain = ["explain", "--out", str(out), *QUICK, "--batch-size", "1"]
+
+    def run(*more):
+        calls.clear()
+        assert cli.main([*explain, *more]) == 0
+        return capsys.readouterr().out, len(calls)
+
+    def images():
+        return {p.stem: json.loads(p.read_text())["image"] for p in out.glob("*.json")}
+
+    assert run(sources[1], sources[0])[1] == 2
+    assert images() == {"a": sources[0], "a-2": sources[1]}  # whatever the order
+    made = {path: path.read_bytes() for path in out.glob("a*")}
+    said, number = run(*sources)
+    assert number == 1 and "2 of 3 are there already" in said and "3 images together" in said
+    assert run(*sources)[1] == 0 and run(*sources, "--chunk-size", "3")[1] == 0
+    (out / "c.png").unlink()
+    assert run(*sources)[1] == 0 and (out / "c.png").exists()
+    (out / "c.json").unlink()
+    assert run(*sources)[1] == 1 and (out / "c.json").exists()
+    assert run(*sources, "--target", "green")[1] == 3
+    assert images().keys() == {"a", "a-2", "a-3", "a-4", "c", "c-2"}
+    save(tmp_path / "a.png", (0, 1, 1))
+    assert run(*sources)[1] == 1 and images()["a-5"] == sources[0]
+    assert all(path.read_bytes() == content for path, content in made.items())
+
+
+def test_an_index_of_all_and_no_pictures(tmp_path, capsys):
+    out, sources = tmp_path / "out", [save(tmp_path / f"{name}.png") for name in "ab"]
+    explain = ["explain", *sources, "--out", str(out), *QUICK, "--target", "top-2"]
+    assert cli.main([*explain, "--no-pictures"]) == 0
+    assert files(out) == ["a.json", "a.npy", "b.json", "b.npy", "index.csv"]
+    rows = list(csv.DictReader((out / "index.csv").read_text().splitlines()))
+    assert [row["image"] for row in rows] == [sources[0]] * 2 + [sources[1]] * 2
+    assert [row["class"] for row in rows[:2]] == ["red", "green"]
+    record = json.loads((out / "b.json").read_text())
+    assert float(rows[2]["probability"]) == record["targets"][0]["probability"]
+    assert [rows[2][c] for c in ("predicted", "method", "picture", "map", "record")] == [
+        "red", "glas", "", "b.npy", "b.json"
+    ]  # fmt: skip
+    (out / "index.csv").write_text("mine")
+    assert cli.main(explain) == 0
+    assert "index.csv is of somebody else" in capsys.readouterr().err
+    assert (out / "index.csv").read_text() == "mine" and (out / "a.png").exists()
+
+
 def test_the_map_written_is_the_map_of_the_library(tmp_path):
     """The command adds nothing: same numbers as `saljax.glas` on the prepared picture."""
     from saljax.data import folders
@@ -171,7 +285,7 @@ def test_a_classifier_with_one_logit_has_two_sides(tmp_path, capsys, monkeypatch
     assert saliency[:, : SIZE // 2].sum() > saliency[:, SIZE // 2 :].sum()
     more = ["--target", shown[0], "--target", "1", "--method", "gradient", "--out", str(out)]
     assert cli.main([*[w for w in explain if w not in ("--grid", "3")], *more]) == 0
-    below, above = np.load(out / "a.npy")
+    below, above = np.load(out / "a-2.npy")
     np.testing.assert_allclose(below, above)
     assert "(" not in capsys.readouterr().out
 
@@ -229,7 +343,7 @@ def test_every_kind_of_picture_simply_works(tmp_path, capsys):
     (folder / "notes.txt").write_text("not a picture, and not asked for")
     out = tmp_path / "out"
     assert cli.main(["explain", str(folder), "--out", str(out), *QUICK]) == 0
-    assert {name.split(".")[0] for name in pictures} | {"overview"} == {
+    assert {name.split(".")[0] for name in pictures} | {"overview", "index"} == {
         name.split(".")[0] for name in files(out)
     }
     assert capsys.readouterr().err == ""
@@ -270,7 +384,9 @@ def test_a_folder_explained_into_itself_is_not_explained_twice(tmp_path, capsys)
     for _ in range(2):
         assert cli.main(["explain", str(tmp_path), "--out", str(tmp_path), *QUICK]) == 0
     written = [f"{name}-2.{kind}" for name in "ab" for kind in ("json", "npy", "png")]
-    assert files(tmp_path) == sorted(["._b.png", "a.png", "b.png", "overview.png", *written])
+    assert files(tmp_path) == sorted(
+        ["._b.png", "a.png", "b.png", "overview.png", "index.csv", *written]
+    )
 
 
 def test_pictures_with_files_of_their_name_are_explained(tmp_path, capsys):
@@ -283,7 +399,7 @@ def test_pictures_with_files_of_their_name_are_explained(tmp_path, capsys):
     assert cli.main(["explain", str(tmp_path), "--out", str(tmp_path), *QUICK]) == 0
     assert capsys.readouterr().err == ""
     written = [f"{name}-2.{kind}" for name in "abc" for kind in ("json", "npy", "png")]
-    expected = sorted([*(path.name for path in before), *written, "overview.png"])
+    expected = sorted([*(path.name for path in before), *written, "overview.png", "index.csv"])
     assert files(tmp_path) == expected
     assert cli.main(["explain", str(tmp_path), "--out", str(tmp_path), *QUICK]) == 0
     assert "passed over 4 that saljax drew (a-2.png, b-2.png, c-2.png, ...)" in (
@@ -309,7 +425,7 @@ def test_an_overview_of_somebody_else_stays(tmp_path):
     for _ in range(2):
         assert cli.main(["explain", *sources, "--out", str(tmp_path / "out"), *QUICK]) == 0
     assert other.read_bytes() == before and (tmp_path / "out" / "overview-2.png").exists()
-    assert len(files(tmp_path / "out")) == 3 + 3 + 2
+    assert len(files(tmp_path / "out")) == 3 + 3 + 2 + 1
 
 
 @pytest.mark.parametrize("stem", ["a" * 236, "金" * 80, os.fsdecode(b"caf\xe9"), "a\nb", "a$%{"])
@@ -320,7 +436,7 @@ def test_names_of_every_kind(tmp_path, capsys, stem):
         save(one)
     assert cli.main(["explain", str(path.parent), "--out", str(out), *QUICK]) == 0
     written = [f"{name}.{kind}" for name in (stem, "good") for kind in ("json", "npy", "png")]
-    assert files(out) == sorted([*written, "overview.png"])
+    assert files(out) == sorted([*written, "overview.png", "index.csv"])
     assert json.loads((out / f"{stem}.json").read_bytes())["image"] == str(path)
     assert capsys.readouterr().err == ""
 
@@ -376,7 +492,7 @@ def test_more_than_eight_bits_are_guessed_once_and_told_otherwise(tmp_path, caps
     assert json.loads((out / "b.json").read_text())["range"] == [0, 1023]
     assert cli.main([*explain, "--range", "0,2000"]) == 0
     assert capsys.readouterr().err == ""
-    assert json.loads((out / "b.json").read_text())["range"] == [0, 2000]
+    assert json.loads((out / "b-2.json").read_text())["range"] == [0, 2000]
 
 
 def test_volumes_come_as_arrays(tmp_path, capsys):

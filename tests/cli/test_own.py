@@ -73,8 +73,8 @@ def explain(*more):
     return cli.main(["explain", "a.png", "--out", "out", "--method", "way.py:brightness", *more])
 
 
-def record():
-    with open("out/a.json") as file:
+def record(name="a"):
+    with open(f"out/{name}.json") as file:
         return json.load(file)
 
 
@@ -96,7 +96,7 @@ def test_a_class_and_one_logit(files, capsys):
     assert explain("--model", "net.py:Net", "--input-size", "8") == 0
     assert record()["prediction"][0]["class"] == "0"
     assert explain("--model", "net.py:one_logit", "--input-size", "8") == 0
-    assert {one["class"] for one in record()["prediction"]} == {"negative", "positive"}
+    assert {one["class"] for one in record("a-2")["prediction"]} == {"negative", "positive"}
 
 
 @pytest.mark.parametrize(

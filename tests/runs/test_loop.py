@@ -10,7 +10,7 @@ from jax.tree_util import Partial
 
 import saljax
 from saljax.runs import devices
-from saljax.runs.loop import Explained, explain_all
+from saljax.runs.loop import Ask, Explained, explain_all
 
 
 def scores(images):
@@ -33,7 +33,7 @@ def best(row):
 @pytest.mark.parametrize("batch_size", [1, 3, 8])
 def test_equals_explain(batch_size):
     named = images(5)
-    found = list(explain_all([GLAS], SCORE_FN, named, best, batch_size=batch_size))
+    found = list(explain_all([Ask(GLAS)], SCORE_FN, named, best, batch_size=batch_size))
     assert [result.name for result in found] == [name for name, _ in named]
     stack = jnp.asarray(np.stack([image for _, image in named]))
     targets = np.asarray(scores(stack)).argmax(1)
@@ -46,7 +46,13 @@ def test_equals_explain(batch_size):
 
 def test_several_methods_and_targets_are_the_first_axes():
     both = [GLAS, partial(saljax.glas, grid=2, parts="light")]
-    two = explain_all(both, SCORE_FN, images(1), lambda row: np.array([2, 0]), batch_size=1)
+    two = explain_all(
+        [Ask(method) for method in both],
+        SCORE_FN,
+        images(1),
+        lambda row: np.array([2, 0]),
+        batch_size=1,
+    )
     (result,) = two
     assert result.saliency.shape == (2, 2, 6, 6)
     image = jnp.asarray(images(1)[0][1])
@@ -57,14 +63,27 @@ def test_several_methods_and_targets_are_the_first_axes():
 def test_methods_that_answer_one_class_are_called_once_a_target():
     logits = Partial(lambda images: 4 * images.mean((1, 2)) ** 2)
     found = explain_all(
-        [saljax.gradient, saljax.input_x_gradient], SCORE_FN, images(2),
-        lambda row: np.array([2, 0]), batch_size=2, explained=logits, one_class=True,
+        [Ask(method, logits, True) for method in (saljax.gradient, saljax.input_x_gradient)],
+        SCORE_FN, images(2), lambda row: np.array([2, 0]), batch_size=2,
     )  # fmt: skip
     for result, (_, image) in zip(found, images(2), strict=True):
         assert result.saliency.shape == (2, 2, 6, 6)
         np.testing.assert_allclose(result.scores, SCORE_FN(image[None])[0], rtol=1e-5)
         expected = saljax.input_x_gradient(logits, jnp.asarray(image), 0)
         np.testing.assert_allclose(result.saliency[1, 1], expected, rtol=1e-4)
+
+
+def test_methods_of_both_kinds_together():
+    """Each has its own scores and its own way with several classes; of one size they must be."""
+    logits = Partial(lambda images: 4 * images.mean((1, 2)) ** 2)
+    asks, two = [Ask(saljax.gradient, logits, True), Ask(GLAS)], lambda row: np.array([2, 0])
+    (result,) = explain_all(asks, SCORE_FN, images(1), two, batch_size=1)
+    image = jnp.asarray(images(1)[0][1])
+    expected = [saljax.gradient(logits, image, 0), GLAS(SCORE_FN, image, 0)]
+    np.testing.assert_allclose(result.saliency[:, 1], expected, rtol=1e-4)
+    small = Ask(lambda score_fn, image, target: jnp.zeros((2, 2)))
+    with pytest.raises(ValueError, match=r"one size .* \(6, 6\), \(2, 2\)"):
+        next(explain_all([Ask(GLAS), small], SCORE_FN, images(1), best, batch_size=1))
 
 
 def random_map(score_fn, image, target, *, key):
@@ -77,7 +96,12 @@ def test_a_random_map_is_the_images_own():
 
     def maps(order, batch_size, seed=0):
         found = explain_all(
-            [random_map], SCORE_FN, order, best, batch_size=batch_size, key=jax.random.key(seed)
+            [Ask(random_map)],
+            SCORE_FN,
+            order,
+            best,
+            batch_size=batch_size,
+            key=jax.random.key(seed),
         )
         return {result.name: result.saliency for result in found}
 
@@ -96,7 +120,7 @@ def test_images_are_drawn_as_they_are_needed():
             drawn.append(name)
             yield name, image
 
-    next(explain_all([GLAS], SCORE_FN, source(), best, batch_size=2))
+    next(explain_all([Ask(GLAS)], SCORE_FN, source(), best, batch_size=2))
     assert len(drawn) == 2
 
 

@@ -1,0 +1,94 @@
+"""The methods that `saljax explain` was asked for, from the words of its command line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from saljax.evaluation import rows as of_table
+from saljax.evaluation.rows import Row
+from saljax.runs import methods
+from saljax.runs.classifier import Classifier
+from saljax.runs.hyperparameters import configure, named
+from saljax.runs.loop import Ask
+
+
+def rows(
+    names: Sequence[str],
+    texts: Sequence[str],
+    given: Mapping[str, Any],
+    layer: str | None,
+    chosen: bool,
+) -> list[Row]:
+    """Configured methods.
+
+    Args:
+        names: of methods, as `evaluation.rows.rows` has them.
+        texts: what `--set` was given.
+        given: hyperparameters that were options of their own, where there is one method.
+        layer: that the classifier names.
+        chosen: by whoever asks; else they are those of `methods.default`, set as they are there.
+
+    Raises:
+        ValueError: a name or a setting that is not known, or a name twice.
+    """
+    settings = dict(of_table.settings(texts))
+    called = [name.partition("=")[0] for name in names]
+    for name in settings:
+        named(name, called, "method asked for")
+    if len(names) == 1 and "=" not in names[0]:
+        (name,) = names
+        known = methods.known(name)
+        keywords = of_table.keywords(known.function, settings.get(name, {}), name)
+        return [Row(name, name, configure(known, dict(given) | keywords, layer))]
+    if not chosen:
+        settings |= {n: {**methods.default_settings(n), **settings.get(n, {})} for n in names}
+    return of_table.rows(",".join(names), settings, layer, references=False)
+
+
+def willing(found: Sequence[Row], known: Classifier, say: Callable[[str], None]) -> list[Row]:
+    """Those of the default methods that this classifier does not refuse; the last word is theirs.
+
+    Args:
+        found: rows.
+        known: the classifier.
+        say: told which are left out, and why.
+
+    Returns:
+        At least one row.
+    """
+    image = jax.ShapeDtypeStruct(known.about.input_shape, jnp.float32)
+    kept, refusals = [], []
+    for row in found if len(found) > 1 else ():
+        subject = ask(row, known).explained or known.probabilities
+        try:
+            jax.eval_shape(lambda x, row=row, f=subject: row.method(f, x, jnp.int32(0)), image)
+        except ValueError as error:
+            refusals.append(f"{row.name} is left out: {error}")
+        else:
+            kept.append(row)
+    for refusal in refusals if kept else ():
+        say(refusal)
+    return kept or list(found)
+
+
+def ask(row: Row, known: Classifier) -> Ask:
+    """What the loop is to ask."""
+    one_class = row.is_reference or methods.known(row.kind).one_class
+    return Ask(row.method, known.logits if row.explains == "logits" else None, one_class)
+
+
+def decides(found: Sequence[Row]) -> dict[str, Any]:
+    """What of them decides what the maps are; `chunk_size` never does."""
+    said = record(found)
+    for one in said.get("methods", {"": said}).values():
+        one["hyperparameters"].pop("chunk_size", None)
+    return said
+
+
+def record(found: Sequence[Row], spatial: Sequence[int] | None = None) -> dict[str, Any]:
+    """What a record says of them, for images of one shape."""
+    if len(found) == 1:
+        return found[0].record(spatial)
+    return {"methods": {row.name: row.record(spatial) for row in found}}
