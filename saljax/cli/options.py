@@ -43,7 +43,7 @@ class OfMethod(WithRead):
         names += [part for text in _peek(args, "--methods") for part in text.split(",")]
         try:
             if not names:
-                model = [*_peek(args, "--model"), ""][-1]
+                model = ["", *_peek(args, "--model")][-1]
                 names = [] if model and not any(_peek(args, "--sigmas")) else ["glas"]
                 names = names or list(methods.default(model))
             kinds = [name.partition("=")[2] or name for name in names]
@@ -212,10 +212,10 @@ def out(default: str) -> Callable:
 
 def _peek(args: Sequence[str], option: str) -> Iterator[str]:
     """The values of an option before the command line is parsed."""
-    for arg, following in itertools.pairwise([*args, ""]):
-        if arg == option:
+    for arg, following in itertools.pairwise([*args, None]):
+        if arg == option and following is not None:  # click says what is missing
             yield following
-        elif arg.startswith(f"{option}="):
+        elif arg and arg.startswith(f"{option}="):
             yield arg.partition("=")[2]
 
 
