@@ -36,7 +36,7 @@ def test_one_row_a_target_and_one_column_a_map():
     image, maps = RNG.random((9, 9, 3)), RNG.random((2, 3, 9, 9)).astype(np.float32)
     rows = grids.rows(image, maps, ["a", "b", "c"], "detail", ["sigma 6", "sigma 3"])
     figure = grids.grid(rows)
-    assert len(rows) == 3 and len(figure.axes) == 9
+    assert len(rows) == 3 and len(figure.axes) == 3 + 2 + 2  # the picture once
     assert {"a", "b", "c", "detail", "picture", "sigma 6", "sigma 3"} == set(texts(figure))
     single = grids.rows(image, maps[:1], ["a", "b", "c"])
     assert [panel.caption for panel in single[0].panels] == [
