@@ -10,6 +10,7 @@ from saljax import scores as scores
 from saljax.core.explain import explain as explain
 from saljax.core.layers import layers as layers
 from saljax.core.override import override as override
+from saljax.core.statistics import activation_statistics as activation_statistics
 from saljax.core.taps import tag as tag
 from saljax.methods.attention.attention_rollout import attention_rollout as attention_rollout
 from saljax.methods.attention.generic_attention import generic_attention as generic_attention
@@ -22,19 +23,23 @@ from saljax.methods.cams.hires_cam import hires_cam as hires_cam
 from saljax.methods.cams.layer_cam import layer_cam as layer_cam
 from saljax.methods.cams.score_cam import score_cam as score_cam
 from saljax.methods.cams.xgrad_cam import xgrad_cam as xgrad_cam
+from saljax.methods.gradients.blur_ig import blur_ig as blur_ig
 from saljax.methods.gradients.expected_gradients import expected_gradients as expected_gradients
 from saljax.methods.gradients.gradient import gradient as gradient
 from saljax.methods.gradients.gradient import input_x_gradient as input_x_gradient
+from saljax.methods.gradients.guided_ig import guided_ig as guided_ig
 from saljax.methods.gradients.integrated_gradients import (
     integrated_gradients as integrated_gradients,
 )
 from saljax.methods.gradients.smoothgrad import smoothgrad as smoothgrad
+from saljax.methods.gradients.xrai import xrai as xrai
 from saljax.methods.learned.one_pass import dre as dre
 from saljax.methods.learned.one_pass import dre_plus as dre_plus
 from saljax.methods.learned.one_pass import masking_model as masking_model
 from saljax.methods.learned.one_pass import variational as variational
 from saljax.methods.modified_backprop.attn_lrp import attn_lrp as attn_lrp
 from saljax.methods.modified_backprop.deconvnet import deconvnet as deconvnet
+from saljax.methods.modified_backprop.deep_lift import deep_lift as deep_lift
 from saljax.methods.modified_backprop.excitation_backprop import (
     contrastive_excitation_backprop as contrastive_excitation_backprop,
 )
@@ -48,6 +53,9 @@ from saljax.methods.optimization.extremal import extremal_perturbation as extrem
 from saljax.methods.optimization.feature_inversion import feature_inversion as feature_inversion
 from saljax.methods.optimization.hierarchical_dynamic_masks import (
     hierarchical_dynamic_masks as hierarchical_dynamic_masks,
+)
+from saljax.methods.optimization.information_bottleneck import (
+    information_bottleneck as information_bottleneck,
 )
 from saljax.methods.optimization.meaningful import (
     meaningful_perturbation as meaningful_perturbation,

@@ -14,13 +14,17 @@ from saljax.methods.cams.hires_cam import hires_cam
 from saljax.methods.cams.layer_cam import layer_cam
 from saljax.methods.cams.score_cam import score_cam
 from saljax.methods.cams.xgrad_cam import xgrad_cam
+from saljax.methods.gradients.blur_ig import blur_ig
 from saljax.methods.gradients.expected_gradients import expected_gradients
 from saljax.methods.gradients.gradient import gradient, input_x_gradient
+from saljax.methods.gradients.guided_ig import guided_ig
 from saljax.methods.gradients.integrated_gradients import integrated_gradients
 from saljax.methods.gradients.smoothgrad import smoothgrad
+from saljax.methods.gradients.xrai import xrai
 from saljax.methods.learned.one_pass import dre, dre_plus, masking_model, variational
 from saljax.methods.modified_backprop.attn_lrp import attn_lrp
 from saljax.methods.modified_backprop.deconvnet import deconvnet
+from saljax.methods.modified_backprop.deep_lift import deep_lift
 from saljax.methods.modified_backprop.excitation_backprop import (
     contrastive_excitation_backprop,
     excitation_backprop,
@@ -142,6 +146,24 @@ METHODS = {
         "logits",
         one_class=True,
     ),
+    "guided_ig": Known(
+        guided_ig,
+        "Guided Integrated Gradients: An Adaptive Path Method for Removing Noise (CVPR 2021)",
+        "probabilities",
+        one_class=True,
+    ),
+    "blur_ig": Known(
+        blur_ig,
+        "Attribution in Scale and Space (CVPR 2020)",
+        "probabilities",
+        one_class=True,
+    ),
+    "xrai": Known(
+        xrai,
+        "XRAI: Better Attributions Through Regions (ICCV 2019)",
+        "probabilities",
+        one_class=True,
+    ),
     "grad_cam": Known(
         grad_cam,
         "Grad-CAM: Visual Explanations from Deep Networks (ICCV 2017)",
@@ -220,6 +242,12 @@ METHODS = {
     "lrp": Known(
         lrp,
         "On Pixel-wise Explanations by Layer-wise Relevance Propagation (PLOS ONE 2015)",
+        "logits",
+        one_class=True,
+    ),
+    "deep_lift": Known(
+        deep_lift,
+        "Learning Important Features Through Propagating Activation Differences (ICML 2017)",
         "logits",
         one_class=True,
     ),

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Key, Num
 
@@ -70,6 +71,24 @@ def baseline_image(
             f"({image.shape[-1]},) or an image; got shape {values.shape}."
         )
     return jnp.broadcast_to(values.reshape(own), image.shape)
+
+
+def baseline_images(
+    image: Image, baselines: Num[Array, "baselines ..."] | Num[np.ndarray, "baselines ..."] | float
+) -> Num[Array, "baselines ..."]:
+    """Several baselines, (B, *spatial, C) in the dtype of the image; one number is a single one.
+
+    Raises:
+        ValueError: they are no images like the one explained.
+    """
+    given = jnp.asarray(baselines, jnp.result_type(image))
+    given = jnp.broadcast_to(given, (1, *image.shape)) if given.ndim == 0 else given
+    if given.shape[1:] != image.shape or len(given) == 0:
+        raise ValueError(
+            f"`baselines` must be images like the one explained, (B, {str(image.shape)[1:]}; got "
+            f"{given.shape}."
+        )
+    return given
 
 
 def black(image: Image) -> Image:

@@ -183,10 +183,11 @@ def _described(method: Callable, name: str) -> str:
 
 def _taken(hint: Any, default: Any) -> tuple[type, tuple[str, ...], bool, bool] | None:
     """Kind, choices, whether one value may be given, whether several; None where text cannot."""
-    if typing.get_origin(hint) is typing.Literal:
-        return str, typing.get_args(hint), True, False
     is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
     allowed = typing.get_args(hint) if is_union else (hint,)
+    words = [h for h in allowed if typing.get_origin(h) is typing.Literal]
+    if words:
+        return str, typing.get_args(words[0]), True, False
     tuples = [typing.get_args(h) for h in allowed if typing.get_origin(h) in (tuple, Sequence)]
     kinds_inside = [kinds[0] for kinds in tuples if kinds[0] in SIMPLE]
     alone = [kind for kind in (*allowed, type(default)) if kind in SIMPLE]

@@ -5,8 +5,8 @@ import inspect
 import saljax
 from saljax.methods.table import METHODS
 
-NOT_BY_NAME = {"glas_regions"}
-"""It needs an atlas, an array that no command line can spell."""
+NOT_BY_NAME = {"glas_regions", "information_bottleneck"}
+"""They need an atlas, or statistics of many images, arrays that no command line can spell."""
 
 
 def public_methods():

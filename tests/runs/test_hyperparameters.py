@@ -100,6 +100,11 @@ def test_values_from_text():
             found[name].parse(text)
 
 
+def test_words_are_taken_where_something_else_would_be_too():
+    found = {h.name: h for h in hyperparameters(saljax.lrp)}["composite"]
+    assert found.kind is str and "epsilon_plus" in found.choices and found.default is None
+
+
 def test_the_layer_is_the_classifiers_where_none_is_given():
     assert configure(METHODS["grad_cam"], {"layer": None}, "conv").keywords == {"layer": "conv"}
     assert configure(METHODS["grad_cam"], {"layer": "early"}, "conv").keywords == {"layer": "early"}

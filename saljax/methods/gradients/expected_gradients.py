@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 from saljax.core import checks, chunks, keys
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
 from saljax.methods.gradients.gradient import gradients, reduced
-from saljax.ops import images, maps
+from saljax.ops import images, maps, perturb
 
 
 def expected_gradients(
@@ -62,13 +62,7 @@ def expected_gradients(
     checks.not_negative(noise=noise)
     images.check(image, one=True)
     image = jnp.asarray(image)
-    given = jnp.asarray(baselines, jnp.result_type(image))
-    given = jnp.broadcast_to(given, (1, *image.shape)) if given.ndim == 0 else given
-    if given.shape[1:] != image.shape:
-        raise ValueError(
-            f"`baselines` must be images like the one explained, (B, {str(image.shape)[1:]}; got "
-            f"{given.shape}."
-        )
+    given = perturb.baseline_images(image, baselines)
     of_order, of_parts, of_samples = jax.random.split(keys.own(key), 3)
     order = jax.random.permutation(of_order, len(given))  # which are taken once more
     rows = order[jnp.arange(num_samples, dtype=jnp.int32) % len(given)]

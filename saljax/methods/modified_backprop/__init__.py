@@ -21,6 +21,11 @@ What each kind of operation does with a signal R:
 contributes to the output; max pooling's derivative is the way to its winner. Smooth rectifiers are
 leaky ReLU, SiLU, GELU, ELU, SELU, softplus, mish and hard swish.
 
+`deep_lift` compares what an operation is given of the image with what it is given of a baseline,
+and has rules of its own for functions of one number and for maxima; it refuses norms, softmax and
+products. `lrp` with a composite hands on all at functions of one number, undamped, and has other
+shares at convolutions and products with weights.
+
 What is refused has its derivative on request (`others="gradient"`), or a rule of one's own
 (`saljax.override`). captum and pytorch-grad-cam replace the modules that they know and take the
 derivative of everything else, without a word. Excitation backprop has no published rules beyond

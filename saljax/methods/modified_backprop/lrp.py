@@ -1,4 +1,6 @@
-"""Layer-wise relevance propagation, LRP-0 and LRP-epsilon."""
+"""Layer-wise relevance propagation: LRP-0, LRP-epsilon and composites of rules."""
+
+from collections.abc import Mapping
 
 from saljax.core import checks
 from saljax.core.layers import place_or_image
@@ -6,7 +8,8 @@ from saljax.core.names import Name
 from saljax.core.override import Others
 from saljax.core.spatial import ToSpatial
 from saljax.core.types import Image, Reduction, Saliency, ScoreFn, Target
-from saljax.methods.modified_backprop import rules
+from saljax.methods.modified_backprop import composites, rules
+from saljax.methods.modified_backprop.composites import Composite, Share
 from saljax.ops import maps
 
 
@@ -15,7 +18,9 @@ def lrp(
     image: Image,
     target: Target,
     *,
-    epsilon: float = 0.01,
+    epsilon: float | None = None,
+    composite: Composite | Mapping[str, Share] | None = None,
+    gamma: float = 0.25,
     layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
     reduce: Reduction | None = maps.total,
@@ -32,12 +37,30 @@ def lrp(
     and the scale of a norm is fixed, as in AttnLRP: the table in `saljax.methods.modified_backprop`
     has all operations. Of scores that are probabilities it explains these.
 
+    A composite has other rules at some layers, of x = x+ + x-, w = w+ + w-, b = b+ + b-:
+
+    - "z_plus": x+ w+ + x- w- in place of x w, in the sum with b+ in place of b; "alpha2_beta1":
+      twice that share minus once the one of x+ w- + x- w+ and b-;
+    - "gamma": x w + gamma (x+ w+ + x- w-) and b + gamma b+ where z > 0; where z < 0
+      x w + gamma (x+ w- + x- w+) and b + gamma b-;
+    - "box": x w - l w+ - h w-, no b, from l to h, what black and white images are at that layer;
+    - "flat": 1 in place of x w, "w_square": w^2, no b; both give black pixels something too;
+    - sums and poolings in proportion, functions of one number and maxima hand on all.
+
+    "epsilon_plus" has "z_plus" at convolutions, "epsilon_alpha2_beta1" that one,
+    "epsilon_gamma_box" "gamma", and "box" at the first; "..._flat" have "flat" at the first layer
+    with weights, whatever it is. All others, products with weights, have the rule above. A bias and
+    a batch normalization right behind a layer are part of it.
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
         image: (*spatial, C), RGB in [0, 1]: black pixels contribute nothing and get 0.
         target: class index ().
-        epsilon: >= 0, in units of the activations: what is small beside it is not believed. Our
-            choice; the paper has no default.
+        epsilon: >= 0, in units of the activations: what is small beside it is not believed. None is
+            0.01, our choice, since the paper has no default, and 1e-6 in a composite.
+        composite: a name, as above, or place -> rule, as in {"first_convolution": "box"}; places
+            are "first", "first_convolution", "convolution" and "dense".
+        gamma: >= 0, of the rule "gamma".
         layer: see `guided_backprop`.
         to_spatial: see `guided_backprop`.
         reduce: see `guided_backprop`; here the sum, which keeps the total.
@@ -48,15 +71,28 @@ def lrp(
         (*spatial) map, negative where a pixel speaks against the target; in units of the score.
 
     Raises:
-        ValueError: `epsilon` is negative; else as `guided_backprop`.
+        ValueError: `epsilon` or `gamma` is negative, no such `composite`; else as
+            `guided_backprop`.
 
     Source: Bach, Binder, Montavon, Klauschen, Mueller, Samek, PLOS ONE 2015;
     as a modified gradient, Ancona, Ceolini, Oztireli, Gross, ICLR 2018. As there, epsilon stands at
     the rectifiers and at the score; a layer whose output goes into a sum has none before it.
+    Composites: Montavon, Binder, Lapuschkin, Samek, Mueller, "Layer-wise relevance propagation: an
+    overview", 2019; names and constants of Anders, Neumann, Samek, Mueller, Lapuschkin, 2021, whose
+    code squares the biases for "w_square" and takes the layer registered first for the first.
     """
-    checks.not_negative(epsilon=epsilon)
-    composite = rules.relevance(epsilon)
+    if epsilon is None:
+        epsilon = 0.01 if composite is None else 1e-6
+    checks.not_negative(epsilon=epsilon, gamma=gamma)
     name, to_spatial = place_or_image(score_fn, image, layer, to_spatial)
-    x, signal, score = rules.send_back(score_fn, image, target, name, composite, others)
+    if composite is not None:
+        places = composites.chosen(composite)
+        ends = composites.box(score_fn, image, others) if "box" in places.values() else None
+        own = composites.relevance(places, epsilon, gamma, ends)
+        _, signal, score = rules.send_back(score_fn, image, target, name, own, others)
+        relevance = signal * score.astype(signal.dtype)
+        return rules.to_map(relevance, image, name, to_spatial, reduce, resize)
+    own = rules.relevance(epsilon)
+    x, signal, score = rules.send_back(score_fn, image, target, name, own, others)
     relevance = rules.in_units_of(score, epsilon, x * signal)
     return rules.to_map(relevance, image, name, to_spatial, reduce, resize)

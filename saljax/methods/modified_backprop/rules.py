@@ -22,8 +22,8 @@ Activation = Float[Array, "..."]
 
 WEIGHTED = ("conv_general_dilated", "dot_general")
 _OF_ONE = (*SMOOTH, "logistic", "hard_sigmoid", "tanh", "square", "integer_pow")
-_BESIDE_LINEAR = ("relu", "min", *_OF_ONE, "product", "norm", "softmax")
-_SUMS = ("reduce_sum", "reduce_window_sum", "cumsum")
+BESIDE_LINEAR = ("relu", "min", *_OF_ONE, "product", "norm", "softmax")
+SUMS = ("reduce_sum", "reduce_window_sum", "cumsum")
 
 
 def rectifier(backward: Callable[[Activation, Activation], Activation]) -> Rule:
@@ -51,7 +51,7 @@ def relevance(epsilon: float) -> Rules:
     for it, its scale being fixed, and a softmax keeps its derivative, which is AttnLRP's
     R_i = z_i (R_i - softmax(z)_i sum_j R_j).
     """
-    return {_BESIDE_LINEAR: _relevance(epsilon)}
+    return {BESIDE_LINEAR: _relevance(epsilon)}
 
 
 def _relevance(epsilon: float) -> Rule:
@@ -74,7 +74,7 @@ def _relevance(epsilon: float) -> Rule:
             x, c = inputs if operation.dependent[0] else inputs[::-1]
             return ceiling(x, c)
         if operation.kind == "norm":
-            return operation.apart(_with_fixed_scale)(*inputs)
+            return operation.apart(with_fixed_scale)(*inputs)
         if operation.kind == "product":
             return _halves(operation)(*inputs)
         return (
@@ -101,10 +101,11 @@ def attention_relevance(
             return operation(*inputs)  # of a matrix product, what is no attention has it all
         return other(operation, *inputs)
 
-    return {(*LINEAR, *_BESIDE_LINEAR): rule}
+    return {(*LINEAR, *BESIDE_LINEAR): rule}
 
 
-def _with_fixed_scale(part, inputs):
+def with_fixed_scale(part, inputs):
+    """A norm that is linear, for `Operation.apart`."""
     outputs = part(*inputs)
     return jax.lax.stop_gradient(outputs) if part.kind in ROOTS else outputs
 
@@ -194,7 +195,7 @@ def excitation(contrast_at: int | None = None) -> Rules:
         passed += operation.kind in WEIGHTED
         return _winners(operation, contrast)(*inputs)
 
-    return {(*LINEAR, *_BESIDE_LINEAR): rule}
+    return {(*LINEAR, *BESIDE_LINEAR): rule}
 
 
 def _winners(operation: Operation, contrast: bool):
@@ -206,7 +207,7 @@ def _winners(operation: Operation, contrast: bool):
         return operation(*inputs), inputs
 
     def backward(inputs, signal):
-        shared = (*WEIGHTED, *_SUMS, "softmax")
+        shared = (*WEIGHTED, *SUMS, "softmax")
         if sum(operation.dependent) == 1 and operation.kind not in shared:
             sent = [signal for _ in inputs]  # a bias, a scale, a norm, a ceiling, a rectifier
         else:
