@@ -3,8 +3,9 @@
     python experiments/foreign_classifiers.py --out experiments/results/foreign_classifiers.md
 
 Small networks with random weights; it needs the frameworks: pip install keras equinox torch onnx
-onnxruntime scikit-learn. A cell is "yes" where the map of the model's score function is finite and
-not constant, else the reason. Nothing is said here of how good a map is.
+onnxruntime scikit-learn transformers==4.57.6 equimo flaxmodels; rows of those that are missing
+are left out. A cell is "yes" where the map of the model's score function is finite and not
+constant, else the reason. Nothing is said here of how good a map is.
 """
 
 import argparse
@@ -22,10 +23,10 @@ from flax import linen, nnx
 
 import saljax
 
-SIZE, CLASSES = 16, 4
+SIZE, CLASSES = 32, 4
 IMAGES = np.random.default_rng(0).uniform(size=(1, SIZE, SIZE, 3)).astype("f")
 METHODS = {
-    "perturbation: `occlusion`": functools.partial(saljax.occlusion, window=4, stride=4),
+    "perturbation: `occlusion`": functools.partial(saljax.occlusion, window=8, stride=8),
     "mask optimization: `meaningful_perturbation`": functools.partial(
         saljax.meaningful_perturbation, num_steps=2
     ),
@@ -142,7 +143,71 @@ def of_equinox():
     return model, saljax.scores.from_equinox(model)
 
 
+def of_nnx_evaluated():
+    model = NNX(nnx.Rngs(0))
+    model.eval()
+    return model, saljax.scores.from_nnx(model)
+
+
+def of_flax_resnet():
+    from transformers import FlaxResNetForImageClassification, ResNetConfig
+
+    model = FlaxResNetForImageClassification(
+        ResNetConfig(
+            embedding_size=8,
+            hidden_sizes=[8, 16],
+            depths=[1, 1],
+            layer_type="basic",
+            num_labels=CLASSES,
+        ),
+        input_shape=(1, SIZE, SIZE, 3),
+    )
+    return model, saljax.scores.select(saljax.scores.from_linen(model), "logits")
+
+
+def of_flax_vit():
+    from transformers import FlaxViTForImageClassification, ViTConfig
+
+    model = FlaxViTForImageClassification(
+        ViTConfig(
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            image_size=SIZE,
+            patch_size=8,
+            num_labels=CLASSES,
+        )
+    )
+    return model, saljax.scores.select(saljax.scores.from_linen(model), "logits")
+
+
+def of_equimo():
+    from equimo.models.vit import VisionTransformer
+
+    model = VisionTransformer(
+        img_size=SIZE,
+        in_channels=3,
+        dim=32,
+        patch_size=8,
+        num_heads=[2],
+        depths=[2],
+        num_classes=CLASSES,
+        key=jax.random.key(0),
+    )
+    return model, saljax.scores.from_equinox(model)
+
+
+def of_flaxmodels():
+    import flaxmodels
+
+    module = flaxmodels.ResNet18(output="logits", pretrained=None, num_classes=CLASSES)
+    variables = module.init(jax.random.key(0), IMAGES, train=False)
+    return module, saljax.scores.from_linen(module, variables, train=False)
+
+
 FRAMEWORKS = {
+    "Flax NNX, in evaluation mode": of_nnx_evaluated,
     "Flax NNX, left in training": of_nnx,
     "Flax Linen": of_linen,
     "Equinox": of_equinox,
@@ -150,6 +215,10 @@ FRAMEWORKS = {
     "PyTorch": of_torch,
     "ONNX, batch fixed at 1": of_onnx,
     "scikit-learn": of_sklearn,
+    "transformers' Flax ResNet": of_flax_resnet,
+    "transformers' Flax ViT": of_flax_vit,
+    "equimo's ViT (Equinox)": of_equimo,
+    "flaxmodels' ResNet18 (Linen)": of_flaxmodels,
 }
 
 
@@ -170,11 +239,16 @@ def main():
     out = parser.parse_args().out
     reasons, given, rows = [], [], []
     for name, make in FRAMEWORKS.items():
-        model, score_fn = make()
+        try:
+            model, score_fn = make()
+        except ImportError as missing:
+            print(f"{name}: {missing}", flush=True)
+            continue
         given.append(f"- {name}: {tried(saljax.gradient, model)}")
-        cells = [name]
-        for method in METHODS.values():
-            said = tried(method, score_fn)
+        found = [tried(method, score_fn) for method in METHODS.values()]
+        needs = "with one line" if "yes" in found else "refused"
+        cells = [name, "unchanged" if given[-1].endswith(": yes") else needs]
+        for said in found:
             if said not in ("yes", "the same everywhere", "not finite"):
                 if said not in reasons:
                     reasons.append(said)
@@ -187,10 +261,10 @@ def main():
         "",
         "By `python experiments/foreign_classifiers.py`, on a CPU: small networks with random",
         "weights, made score functions by their `saljax.scores.from_...`, one line each. *yes*: a",
-        "finite map that is not constant.",
+        "finite map that is not constant. *unchanged*: `gradient` takes the model as it is.",
         "",
-        "| | " + " | ".join(METHODS) + " |",
-        "|---" * (len(METHODS) + 1) + "|",
+        "| | works | " + " | ".join(METHODS) + " |",
+        "|---" * (len(METHODS) + 2) + "|",
         *rows,
         "",
         "Reasons, as they are said:",
