@@ -79,6 +79,11 @@ def ask(row: Row, known: Classifier) -> Ask:
     return Ask(row.method, known.logits if row.explains == "logits" else None, one_class)
 
 
+def signed(row: Row) -> bool | None:
+    """Whether its maps are drawn around zero; None where their values say so."""
+    return False if row.is_reference else methods.known(row.kind).signed
+
+
 def decides(found: Sequence[Row]) -> dict[str, Any]:
     """What of them decides what the maps are; `chunk_size` never does."""
     said = record(found)

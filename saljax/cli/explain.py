@@ -164,6 +164,7 @@ def explain(
             taken[name] = read
             yield name, read.image
 
+    signed = [asked.signed(row) for row in rows] * len(sigmas or [0])
     captions = [f"sigma {sigma:g}" for sigma in sigmas or ()]
     if len(rows) > 1:
         detail, captions = model, [row.name for row in rows]
@@ -179,7 +180,9 @@ def explain(
         other = records.other_side(record) if known.one_logit else ""
         if not no_pictures:
             small = ", ".join(filter(None, [other, detail]))
-            drawn[name] = grids.rows(image.shown, saliency, titles, small, captions)[:MOST_ROWS]
+            above = [records.title_drawn(t["class"], t["probability"]) for t in record["targets"]]
+            panels = grids.rows(image.shown, saliency, above, small, captions, signed)
+            drawn[name] = panels[:MOST_ROWS]
         return ", ".join(titles[:5]) + (f" ({other})" if other else "")
 
     with mistakes(), progress("explaining", len(todo), "image", quiet) as advance:

@@ -64,6 +64,8 @@ class Known(NamedTuple):
         at_layer: its map is that of a layer; the command line takes the one the model names.
         learned: keywords that take explainers that learned, each with the kind it takes; the
             command line reads them from files. Only `explainer` must be there.
+        signed: its maps speak for a class and against it, around zero; or, if False, what is below
+            zero is only little. None: their values say which.
         defaults_for: what stands for None among its hyperparameters in an image of a spatial shape,
             where that depends on it.
     """
@@ -74,6 +76,7 @@ class Known(NamedTuple):
     one_class: bool = False
     at_layer: bool = False
     learned: Mapping[str, str] = {}
+    signed: bool | None = None
     defaults_for: Callable[[Sequence[int]], dict[str, Any]] | None = None
 
 
@@ -329,5 +332,6 @@ METHODS = {
         "Variational saliency maps (submitted to ICLR 2021)",
         "logits",
         learned={"explainer": "variational"},
+        signed=False,
     ),
 }

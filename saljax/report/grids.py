@@ -50,7 +50,13 @@ class Row(NamedTuple):
     after: int = 0
 
 
-def explanation(image: np.ndarray, saliency: np.ndarray, title: str, detail: str = "") -> Row:
+def explanation(
+    image: np.ndarray,
+    saliency: np.ndarray,
+    title: str,
+    detail: str = "",
+    signed: bool | None = None,
+) -> Row:
     """Picture, map, overlay.
 
     Args:
@@ -59,14 +65,16 @@ def explanation(image: np.ndarray, saliency: np.ndarray, title: str, detail: str
             map.
         title: class and probability.
         detail: small print.
+        signed: see `overlays.scale_of`.
 
     Returns:
         A row for `grid`.
     """
+    meaning = MEANING[scale_shown(saliency, signed).signed]
     panels = (
         Panel(image, None, "picture"),
-        Panel(image, saliency, f"map: {MEANING[scale_shown(saliency).signed]}", over=False),
-        Panel(image, saliency, "overlay"),
+        Panel(image, saliency, f"map: {meaning}", over=False, signed=signed),
+        Panel(image, saliency, "overlay", signed=signed),
     )
     return Row(title, detail, panels)
 
@@ -77,6 +85,7 @@ def comparison(
     captions: Sequence[str],
     title: str,
     detail: str = "",
+    signed: Sequence[bool | None] = (),
 ) -> Row:
     """Picture, then one overlay for each map: coarse to fine, several methods, several classes.
 
@@ -86,11 +95,16 @@ def comparison(
         captions: one for each map.
         title: class and probability.
         detail: small print.
+        signed: one for each map, see `overlays.scale_of`; None of each by default.
 
     Returns:
         A row for `grid`.
     """
-    overlays = [Panel(image, s, c) for s, c in zip(saliencies, captions, strict=True)]
+    signs = signed or [None] * len(captions)
+    overlays = [
+        Panel(image, s, c, signed=sign)
+        for s, c, sign in zip(saliencies, captions, signs, strict=True)
+    ]
     return Row(title, detail, (Panel(image, None, "picture"), *overlays))
 
 
@@ -100,6 +114,7 @@ def rows(
     titles: Sequence[str],
     detail: str = "",
     captions: Sequence[str] = (),
+    signed: Sequence[bool | None] = (),
 ) -> list[Row]:
     """Rows for one image, one a target.
 
@@ -109,15 +124,19 @@ def rows(
         titles: T of them.
         detail: small print.
         captions: M of them; unused where M is 1.
+        signed: M of them, see `overlays.scale_of`; None of each by default.
 
     Returns:
         T rows: an `explanation` each where M is 1, else a `comparison` of the M maps, with the
         picture in the first row alone.
     """
     if len(saliency) == 1:
-        return [explanation(image, s, t, detail) for s, t in zip(saliency[0], titles, strict=True)]
+        (sign,) = signed or (None,)
+        return [
+            explanation(image, s, t, detail, sign) for s, t in zip(saliency[0], titles, strict=True)
+        ]
     first, *others = [
-        comparison(image, list(saliency[:, i]), captions, title, detail)
+        comparison(image, list(saliency[:, i]), captions, title, detail, signed)
         for i, title in enumerate(titles)
     ]
     return [first, *(Row(row.title, "", row.panels[1:], after=1) for row in others)]
@@ -188,7 +207,7 @@ def grid(rows: Sequence[Row]) -> Figure:
             axes = figure.add_axes(box, frame_on=False)
             draw(axes, panel)
             if panel.saliency is not None:
-                legend(axes, panel.saliency, tall)
+                legend(axes, panel.saliency, tall, panel.signed)
     return figure
 
 

@@ -43,7 +43,9 @@ class Scale(NamedTuple):
         return SIGNED if self.signed else COLORS
 
 
-def scale_of(saliency: Float[np.ndarray, "*spatial"], percentile: float = 100.0) -> Scale:
+def scale_of(
+    saliency: Float[np.ndarray, "*spatial"], percentile: float = 100.0, signed: bool | None = None
+) -> Scale:
     """Choose how a raw map is shown.
 
     Args:
@@ -51,6 +53,7 @@ def scale_of(saliency: Float[np.ndarray, "*spatial"], percentile: float = 100.0)
         percentile: in (50, 100]; the values at the ends are the percentiles 100 - `percentile` and
             `percentile`. 100 is min-max; 99 keeps a few extreme pixels of a gradient from hiding
             all others.
+        signed: whether zero is to be the middle; None: if there are values below it.
 
     Returns:
         A scale from -m to m where the map has values on both sides of zero, or only below, m being
@@ -58,7 +61,7 @@ def scale_of(saliency: Float[np.ndarray, "*spatial"], percentile: float = 100.0)
     """
     low, high = (float(v) for v in np.percentile(saliency, (100 - percentile, percentile)))
     largest = max(-low, high)
-    if low < -NEGATIVE * largest:
+    if low < -NEGATIVE * largest if signed is None else signed:
         return Scale(-largest, largest, True)
     return Scale(low, high, False)
 
@@ -74,6 +77,7 @@ def overlay(
     image: Float[np.ndarray, "height width channels"],
     saliency: Float[np.ndarray, "map_height map_width"],
     percentile: float = 100.0,
+    signed: bool | None = None,
 ) -> Float[np.ndarray, "rows columns 3"]:
     """Lay a map over its picture.
 
@@ -84,6 +88,7 @@ def overlay(
         image: (H, W, 3) or (H, W, 1), in [0, 1].
         saliency: raw map of the same part of the world.
         percentile: as in `scale_of`.
+        signed: as in `scale_of`.
 
     Returns:
         (rows, columns, 3) in [0, 1], in the finer resolution of the two.
@@ -92,7 +97,7 @@ def overlay(
         max(image.shape[0], saliency.shape[0]),
         max(image.shape[1], saliency.shape[1]),
     )
-    scale = scale_of(saliency, percentile)
+    scale = scale_of(saliency, percentile, signed)
     heat = scale(resample(saliency, shape))[..., None]
     image = np.broadcast_to(resample(image, shape), (*shape, 3))
     gray = image.mean(axis=-1, keepdims=True)

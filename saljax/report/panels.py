@@ -29,6 +29,7 @@ class Panel(NamedTuple):
         over: the map is laid over the picture, else shown by itself.
         outline: (H, W) mask whose edge is drawn, such as the part that is known to decide.
         boxes: (B, 4) x1, y1, x2, y2 in pixels of `image`, drawn.
+        signed: see `overlays.scale_of`.
     """
 
     image: np.ndarray
@@ -37,6 +38,7 @@ class Panel(NamedTuple):
     over: bool = True
     outline: np.ndarray | None = None
     boxes: np.ndarray | None = None
+    signed: bool | None = None
 
 
 def draw(axes: Axes, panel: Panel) -> None:
@@ -52,9 +54,9 @@ def draw(axes: Axes, panel: Panel) -> None:
     if saliency is None:
         axes.imshow(np.broadcast_to(image, (*image.shape[:2], 3)), interpolation=SMOOTH)
     elif panel.over:
-        axes.imshow(overlay(image, saliency, PERCENTILE), interpolation=SMOOTH)
+        axes.imshow(overlay(image, saliency, PERCENTILE, panel.signed), interpolation=SMOOTH)
     else:
-        scale = scale_shown(saliency)
+        scale = scale_shown(saliency, panel.signed)
         norm = Normalize(-1 if scale.signed else 0, 1)
         axes.imshow(scale(saliency), cmap=scale.colors, norm=norm, interpolation=SMOOTH)
     for color, width in (("black", 2.4), ("white", 1.2)):
@@ -76,7 +78,7 @@ def _draw_signal(axes: Axes, panel: Panel) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
     line = INK
     if panel.saliency is not None:
-        scale = scale_shown(panel.saliency)
+        scale = scale_shown(panel.saliency, panel.signed)
         line = INK if scale.signed else "white"
         brightest = 1.5 if panel.over else 1.0  # the line stays visible over orange, or over red
         norm = Normalize(-brightest if scale.signed else 0, brightest)
@@ -86,15 +88,16 @@ def _draw_signal(axes: Axes, panel: Panel) -> None:
         axes.plot(panel.image, color=line, linewidth=1.2)
 
 
-def legend(axes: Axes, saliency: np.ndarray, tall: float) -> None:
+def legend(axes: Axes, saliency: np.ndarray, tall: float, signed: bool | None = None) -> None:
     """Draw a strip of the colors of a map below its panel, and the values at its ends.
 
     Args:
         axes: of the panel.
         saliency: its map.
         tall: height of the panel in inches.
+        signed: see `overlays.scale_of`.
     """
-    scale = scale_shown(saliency)
+    scale = scale_shown(saliency, signed)
     style = {"fontsize": 6, "color": PALE, "va": "center", "parse_math": False}
     strip = axes.inset_axes((0.0, -0.1 / tall, 0.2, 0.045 / tall))
     strip.set_axis_off()
@@ -109,8 +112,9 @@ def legend(axes: Axes, saliency: np.ndarray, tall: float) -> None:
     strip.text(1.08, 0.5, ends, transform=strip.transAxes, **style)
 
 
-def scale_shown(saliency: np.ndarray) -> Scale:
+def scale_shown(saliency: np.ndarray, signed: bool | None = None) -> Scale:
     """How a map is colored: by what is seen of it, of a signal without hiding its extremes."""
     if saliency.ndim == 1:
-        return scale_of(saliency)
-    return scale_of(middle_slices(saliency) if saliency.ndim == 3 else saliency, PERCENTILE)
+        return scale_of(saliency, signed=signed)
+    seen = middle_slices(saliency) if saliency.ndim == 3 else saliency
+    return scale_of(seen, PERCENTILE, signed)

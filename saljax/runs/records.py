@@ -105,6 +105,16 @@ def other_side(record: Mapping[str, Any]) -> str:
     return title_of(others[0]["class"], others[0]["probability"]) if others else ""
 
 
+RULED_OUT = 0.01
+"""Probability below which a classifier rules a class out. Our choice."""
+
+
+def title_drawn(label: str, probability: float) -> str:
+    """As `title_of`, for above a map: which is stretched like any other, though it says nothing."""
+    ruled_out = " (ruled out, whatever the map shows)" if probability < RULED_OUT else ""
+    return title_of(label, probability) + ruled_out
+
+
 def title(scores: np.ndarray, index: int, labels: Sequence[str]) -> str:
     """A class and its probability for people: `tiger cat  54.1 %`."""
     return title_of(labels[index], float(scores[index]))

@@ -110,6 +110,20 @@ def test_explain_writes_three_files(tmp_path, capsys):
     assert "red" in said.out and said.err == ""
 
 
+def test_a_class_that_is_ruled_out_says_so_above_its_map(tmp_path, monkeypatch, capsys):
+    from saljax.report import grids
+
+    drawn, rows = [], grids.rows
+    monkeypatch.setattr(grids, "rows", lambda *a: drawn.append(a) or rows(*a))
+    weights = tmp_path / "w.safetensors"
+    safetensors.numpy.save_file({"w": 4 * np.eye(4, dtype=np.float32)}, weights)
+    words = ["--target", "top-2", "--weights", str(weights), "--out", str(tmp_path / "out")]
+    assert cli.main(["explain", save(tmp_path / "a.png"), *QUICK, *words]) == 0
+    titles = drawn[0][2]
+    assert "ruled out" not in titles[0] and titles[1].startswith("green  < 0.1 % (ruled out")
+    assert "ruled out" not in capsys.readouterr().out
+
+
 def test_quiet_says_only_what_goes_wrong(tmp_path, capsys):
     sources = [save(tmp_path / "a.png"), str(tmp_path / "absent.png")]
     assert cli.main(["explain", *sources, "--out", str(tmp_path / "out"), *QUICK, "--quiet"]) == 2

@@ -37,12 +37,23 @@ def test_one_row_a_target_and_one_column_a_map():
     rows = grids.rows(image, maps, ["a", "b", "c"], "detail", ["sigma 6", "sigma 3"])
     figure = grids.grid(rows)
     assert len(rows) == 3 and len(figure.axes) == 3 + 2 + 2  # the picture once
-    assert {"a", "b", "c", "detail", "picture", "sigma 6", "sigma 3"} == set(texts(figure))
+    assert {"a", "b", "c", "detail", "picture", "sigma 6", "sigma 3"} == {*texts(figure)} - {""}
     single = grids.rows(image, maps[:1], ["a", "b", "c"])
     assert [panel.caption for panel in single[0].panels] == [
         "picture", "map: brighter is more important", "overlay",
     ]  # fmt: skip
     np.testing.assert_array_equal(single[2].panels[1].saliency, maps[0, 2])
+
+
+def test_a_method_may_say_that_its_map_is_not_signed():
+    image, saliency = RNG.random((5, 5, 3)), np.linspace(-1, 1, 25).reshape(5, 5).astype("f")
+    maps = np.stack([saliency[None]] * 2)
+    for signed, words in [(None, "(against it)"), (False, "-0.99 to 0.99")]:
+        one = grids.grid(grids.rows(image, maps[:1], ["a"], signed=[signed]))
+        assert any("red speaks" in text for text in texts(one)) == (signed is None)
+        both = grids.grid(grids.rows(image, maps, ["a"], "", ["x", "y"], [False, signed]))
+        strips = [strip.texts[0].get_text() for axes in both.axes for strip in axes.child_axes]
+        assert words in strips[-1] and "(" not in strips[0]
 
 
 def test_a_sheet_has_two_images_a_row():

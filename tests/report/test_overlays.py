@@ -29,6 +29,17 @@ def test_a_signed_map_is_shown_around_zero():
     assert not overlays.scale_of(one_pixel, 99).signed
 
 
+def test_a_method_may_say_whether_its_maps_are_signed():
+    """What lies below zero is then only little; or zero is the middle though nothing is below."""
+    saliency = np.array([[-1.0, 0.0], [2.0, 4.0]], np.float32)
+    assert overlays.scale_of(saliency, signed=False) == (-1, 4, False)
+    assert overlays.scale_of(abs(saliency), signed=True) == (-4, 4, True)
+    image = np.full((2, 2, 3), 0.5, np.float32)
+    shown = [overlays.overlay(image, saliency, signed=signed) for signed in (None, False)]
+    assert shown[0][0, 0, 2] > shown[0][0, 0, 0] + 0.05  # blue
+    np.testing.assert_allclose(shown[1][0, 0], 0.25, atol=0.01)  # as dark as what says nothing
+
+
 def test_overlay_of_a_signed_map_is_red_blue_and_light_gray():
     image = np.broadcast_to(np.float32([0.1, 0.4, 0.1]), (20, 60, 3))
     saliency = np.zeros((20, 60), np.float32)

@@ -209,7 +209,9 @@ def test_a_stem_stands_where_patches_are_cut_and_keeps_their_places():
     assert moved.tolist() == [[(i, j) == (2, 1) for j in range(4)] for i in range(4)]
     _, (rectified,) = taps.activations(stemmed, IMAGE[None], ["stem1"])
     by_hand = np.einsum("nhwi,io->nhwo", rectified, stemmed.patch.kernel[...][0, 0])
-    np.testing.assert_allclose(a, by_hand + np.asarray(stemmed.patch.bias[...]), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(
+        a, by_hand + np.asarray(stemmed.patch.bias[...]), rtol=1e-4, atol=1e-6
+    )
 
 
 def test_the_bundled_one_knows_held_out_birdlets():
