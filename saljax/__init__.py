@@ -25,6 +25,7 @@ from saljax.methods.cams.score_cam import score_cam as score_cam
 from saljax.methods.cams.xgrad_cam import xgrad_cam as xgrad_cam
 from saljax.methods.gradients.blur_ig import blur_ig as blur_ig
 from saljax.methods.gradients.expected_gradients import expected_gradients as expected_gradients
+from saljax.methods.gradients.full_grad import full_grad as full_grad
 from saljax.methods.gradients.gradient import gradient as gradient
 from saljax.methods.gradients.gradient import input_x_gradient as input_x_gradient
 from saljax.methods.gradients.guided_ig import guided_ig as guided_ig

@@ -94,6 +94,7 @@ CASES = {
     "grad_cam": inside(saljax.grad_cam, traces=2),
     "grad_cam_plus_plus": inside(saljax.grad_cam_plus_plus, (4, 5, 6, 1), layer="hidden", traces=2),
     "expected_gradients": inside(saljax.expected_gradients, num_samples=5, noise=0.3),
+    "full_grad": inside(saljax.full_grad),
     "guided_ig": inside(saljax.guided_ig, num_steps=4),
     "blur_ig": inside(saljax.blur_ig, (4, 5, 6, 1), num_steps=5, max_sigma=2.0),
     "xrai": inside(saljax.xrai, grids=(3, 2), min_pixels=3, num_steps=3),

@@ -25,7 +25,7 @@ LINEAR = (
 """Operations that are linear in the image, once those of two image-dependent factors are told
 apart as "product" and "quotient"; their own derivative is never a surprise."""
 
-_MOVES = {
+MOVES = {
     "reshape", "transpose", "squeeze", "broadcast_in_dim", "concatenate", "pad",
     "slice", "split", "stack", "unstack", "tile", "rev", "dynamic_slice", "dynamic_update_slice",
     "gather", "scatter", "convert_element_type", "reduce_precision", "copy", "copy_p",
@@ -174,7 +174,7 @@ def evaluate(
     plan = planned(program, args, "all" if strict else "tagged")
     entries = {kinds if isinstance(kinds, tuple) else (kinds,): r for kinds, r in rules.items()}
     by_kind = {kind: rule for kinds, rule in entries.items() for kind in kinds}
-    plain = _MOVES if any(kind in by_kind for kind in LINEAR) else _MOVES | set(LINEAR)
+    plain = MOVES if any(kind in by_kind for kind in LINEAR) else MOVES | set(LINEAR)
 
     def needs_one(operation):
         kind = operation.kind
@@ -206,7 +206,7 @@ def evaluate(
         rule = by_kind.get(operation.kind)
         if rule is not None:
             return rule(operation, *inputs)
-        told = operation.kind in by_kind and operation.kind not in _MOVES.union(LINEAR)
+        told = operation.kind in by_kind and operation.kind not in MOVES.union(LINEAR)
         if (told and others in again) or (others == "keep" and needs_one(operation)):
             return _kept(operation, inputs)
         return operation(*inputs)

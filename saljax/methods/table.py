@@ -16,6 +16,7 @@ from saljax.methods.cams.score_cam import score_cam
 from saljax.methods.cams.xgrad_cam import xgrad_cam
 from saljax.methods.gradients.blur_ig import blur_ig
 from saljax.methods.gradients.expected_gradients import expected_gradients
+from saljax.methods.gradients.full_grad import full_grad
 from saljax.methods.gradients.gradient import gradient, input_x_gradient
 from saljax.methods.gradients.guided_ig import guided_ig
 from saljax.methods.gradients.integrated_gradients import integrated_gradients
@@ -165,6 +166,12 @@ METHODS = {
         xrai,
         "XRAI: Better Attributions Through Regions (ICCV 2019)",
         "probabilities",
+        one_class=True,
+    ),
+    "full_grad": Known(
+        full_grad,
+        "Full-Gradient Representation for Neural Network Visualization (NeurIPS 2019)",
+        "logits",
         one_class=True,
     ),
     "grad_cam": Known(
