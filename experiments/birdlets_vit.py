@@ -23,11 +23,11 @@ import numpy as np
 from birdlets_all_methods import SETTINGS, header, mean, share_near, shares, timed
 from glas_on_birdlets import NEAR, SEED, distance, explained, predicted, rate
 from PIL import Image
-from scipy.stats import spearmanr
 
 import saljax
 from saljax.data import birdlets
 from saljax.methods.table import METHODS
+from saljax.metrics.similarity import spearman
 from saljax.report import grids
 
 CLASSIFIERS = {"birdlets": "CNN", "birdlets_vit": "ViT"}
@@ -94,7 +94,8 @@ def measure(file, names, number):
         for classifier in CLASSIFIERS:
             found = measured(classifier, name, birds)
             rows.setdefault(name, {})[classifier] = found
-            text = found.get("cannot") or f"{np.mean(found['part']):.1f} {np.mean(found['near'])}"
+            shares = (np.mean(np.asarray(found.get(key, 0.0))) for key in ("part", "near"))
+            text = found.get("cannot") or " ".join(f"{share:.2f}" for share in shares)
             print(name, classifier, text, flush=True)
             file.write_text(json.dumps(rows))
 
@@ -125,7 +126,7 @@ def table(file, *_):
     both = [row for row in rows.values() if not any("cannot" in r for r in row.values())]
     for key, what in (("part", "share on the part"), ("near", "rate of maxima near the part")):
         pairs = [[np.mean(row[c][key]) for c in CLASSIFIERS] for row in both]
-        found = spearmanr(*zip(*pairs, strict=True)).statistic
+        found = float(spearman(*np.transpose(pairs)))
         print(f"\nSpearman's correlation of the {what}, {len(both)} methods: {found:.2f}")
     for name, row in rows.items():
         for classifier, found in row.items():

@@ -84,7 +84,7 @@ def of_linen():
 
 
 def of_keras():
-    import keras
+    import keras  # pyright: ignore[reportMissingImports]
 
     image = keras.Input((SIZE, SIZE, 3))
     x = keras.layers.Conv2D(8, 3, activation="relu")(keras.layers.RandomFlip()(image))
@@ -94,7 +94,7 @@ def of_keras():
 
 
 def of_torch():
-    import torch
+    import torch  # pyright: ignore[reportMissingImports]
 
     torch.manual_seed(0)
     layers = [torch.nn.Conv2d(3, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU()]
@@ -104,8 +104,8 @@ def of_torch():
 
 
 def of_onnx():
-    import onnx
-    import onnxruntime
+    import onnx  # pyright: ignore[reportMissingImports]
+    import onnxruntime  # pyright: ignore[reportMissingImports]
 
     kind, helper = onnx.TensorProto.FLOAT, onnx.helper
     kernel = np.random.default_rng(1).normal(size=(CLASSES, 3, 3, 3)).astype("f")
@@ -126,7 +126,7 @@ def of_onnx():
 
 
 def of_sklearn():
-    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.ensemble import RandomForestClassifier  # pyright: ignore[reportMissingImports]
 
     rows = np.random.default_rng(2).uniform(size=(60, IMAGES.size))
     forest = RandomForestClassifier(20, random_state=0).fit(rows, np.arange(60) % CLASSES)
@@ -150,7 +150,7 @@ def of_nnx_evaluated():
 
 
 def of_flax_resnet():
-    from transformers import FlaxResNetForImageClassification, ResNetConfig
+    from transformers import FlaxResNetForImageClassification, ResNetConfig  # pyright: ignore[reportMissingImports]
 
     model = FlaxResNetForImageClassification(
         ResNetConfig(
@@ -166,7 +166,7 @@ def of_flax_resnet():
 
 
 def of_flax_vit():
-    from transformers import FlaxViTForImageClassification, ViTConfig
+    from transformers import FlaxViTForImageClassification, ViTConfig  # pyright: ignore[reportMissingImports]
 
     model = FlaxViTForImageClassification(
         ViTConfig(
@@ -183,7 +183,7 @@ def of_flax_vit():
 
 
 def of_equimo():
-    from equimo.models.vit import VisionTransformer
+    from equimo.models.vit import VisionTransformer  # pyright: ignore[reportMissingImports]
 
     model = VisionTransformer(
         img_size=SIZE,
@@ -199,7 +199,7 @@ def of_equimo():
 
 
 def of_flaxmodels():
-    import flaxmodels
+    import flaxmodels  # pyright: ignore[reportMissingImports]
 
     module = flaxmodels.ResNet18(output="logits", pretrained=None, num_classes=CLASSES)
     variables = module.init(jax.random.key(0), IMAGES, train=False)
