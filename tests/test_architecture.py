@@ -102,7 +102,7 @@ def test_import_brings_neither_flax_nor_matplotlib():
 
 
 def test_import_costs_little_more_than_jax():
-    """It adds at most 0.2 times the CPU time of `import jax`, whatever else the machine does."""
+    """Sixty methods add at most 0.3 times the CPU time of `import jax`, whatever the machine does."""
     clock = """
 from time import process_time as now
 start = now()
@@ -115,4 +115,4 @@ print(of_jax - start, now() - of_jax)
     # What other work adds to a measurement is never negative, so the least is the nearest. The two
     # are of one process: the difference of two imports of JAX varies by more than what is asked.
     of_jax, on_top = map(min, zip(*times, strict=True))
-    assert on_top < 0.2 * of_jax, times
+    assert on_top < 0.3 * of_jax, times
