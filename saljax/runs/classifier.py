@@ -147,7 +147,7 @@ def _own(name: str, image: Any) -> tuple[Any, dict[str, Any]]:
         raise ValueError(own.described(error, str(found.file))) from error
     score_fn = scores.as_pytree(score_fn)
     arrays, _ = closed(score_fn, image)
-    return score_fn, {"source": found.record(), "arrays": _digest(arrays)}
+    return score_fn, {"model_source": found.record(), "arrays": _digest(arrays)}
 
 
 def _makes_one(value: Any) -> bool:
