@@ -8,7 +8,7 @@ from typing import Any
 import click
 import numpy as np
 
-from saljax.cli import asked, options
+from saljax.cli import options
 from saljax.cli.console import MISTAKE, described, echo, fetching, mistakes, say
 
 MOST_ROWS = 20
@@ -85,6 +85,7 @@ def explain(
     """
     import jax
 
+    from saljax.cli import asked
     from saljax.data import folders
     from saljax.report import grids
     from saljax.runs import classifier, inputs, kept, records, store, targets

@@ -147,7 +147,8 @@ class Names:
             f"`{called}` must be one of the activations tagged in `score_fn`: "
             f"{', '.join(self.tags) or 'none are'}; got {layer!r}{meant} Or one of the "
             f"{len(self.spatial)} of saljax.layers(score_fn, image), such as relu:-1; "
-            "branches and loops of unknown length are not looked into"
+            "branches and loops of unknown length are not looked into; or tag one inside the model "
+            "with saljax.tag(x, name)"
         )
 
     def default(self) -> Activation:
