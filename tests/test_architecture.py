@@ -102,7 +102,7 @@ def test_import_brings_neither_flax_nor_matplotlib():
 
 
 def test_import_costs_little_more_than_jax():
-    """Sixty methods add at most 0.3 times the CPU time of `import jax`, whatever the machine does."""
+    """Sixty methods add at most 0.3 times the CPU time of `import jax`, whatever else goes on."""
     clock = """
 from time import process_time as now
 start = now()
