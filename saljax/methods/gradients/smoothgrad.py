@@ -54,8 +54,7 @@ def smoothgrad(
     """
     checks.count(num_samples=num_samples, chunk_size=chunk_size)
     images.check(image, one=True)
-    if statistic not in ("mean", "square", "variance"):
-        raise ValueError(f"`statistic` must be mean, square or variance; got {statistic!r}.")
+    checks.one_of(("mean", "square", "variance"), statistic=statistic)
     if statistic == "variance" and num_samples < 2:
         raise ValueError(f"the variance needs 2 samples or more; got {num_samples}.")
     sigma = noise * (image.max() - image.min())

@@ -53,8 +53,7 @@ def hsic(
     Using Dependence Measure", NeurIPS 2022. The map is enlarged linearly.
     """
     checks.count(grid=grid, num_masks=num_masks, chunk_size=chunk_size)
-    if bandwidth not in ("distances", "outputs"):
-        raise ValueError(f"`bandwidth` must be distances or outputs; got {bandwidth!r}.")
+    checks.one_of(("distances", "outputs"), bandwidth=bandwidth)
     space = images.space(image)
     shown = jnp.asarray((points(grid ** len(space), num_masks) >= 0.5).astype("float32"))
 

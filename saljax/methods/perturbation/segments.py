@@ -1,18 +1,15 @@
 """Segments of an image, which LIME and KernelSHAP switch on and off."""
 
 import jax.numpy as jnp
-import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
+from saljax.core.segments import Labels, numbered
 from saljax.core.types import Image
 from saljax.ops import images, maps, masks
 
-Segments = Int[Array, "*spatial"] | Int[np.ndarray, "*spatial"]
-
 
 def labeled(
-    image: Image, grid: int, segments: Segments | None, num_segments: int | None
+    image: Image, grid: int, segments: Labels | None, num_segments: int | None
 ) -> tuple[Int[Array, "*spatial"], int]:
     """Labels as int32, and how many there are.
 
@@ -37,18 +34,7 @@ def labeled(
         )
     if not jnp.issubdtype(segments.dtype, jnp.integer):
         raise ValueError(f"`segments` must be labels, whole numbers; got {segments.dtype}.")
-    number = num_segments
-    if not isinstance(segments, Tracer):
-        low, high = int(segments.min()), int(segments.max())
-        number = high + 1 if number is None else number
-        if low < 0 or high >= number:
-            raise ValueError(f"`segments` must be labels 0..{number - 1}; got {low}..{high}.")
-    if number is None:
-        raise ValueError(
-            "`num_segments` must be given where `segments` is not known until the program runs: "
-            "inside jit, vmap or explain."
-        )
-    return jnp.asarray(segments, jnp.int32), number
+    return numbered(segments, num_segments)
 
 
 def colored(

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from saljax.core import checks, ranking
+from saljax.core.segments import Labels
 from saljax.core.types import Baseline, Image, ScoreFn, Target
 from saljax.metrics import inputs
 from saljax.metrics.faithfulness import removal
@@ -17,7 +18,7 @@ def irof(
     saliency: Float[Array, "*spatial"],
     *,
     grid: int = 8,
-    segments: removal.Labels | None = None,
+    segments: Labels | None = None,
     num_segments: int | None = None,
     baseline: Baseline = perturb.mean_color,
     chunk_size: int = 32,

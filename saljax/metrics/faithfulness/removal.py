@@ -9,15 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, Float, Int
 
 from saljax.core import chunks, scores
 from saljax.core.ask import ask
+from saljax.core.segments import Labels, numbered
 from saljax.core.types import Image, ScoreFn, Target
 from saljax.ops import maps, perturb
-
-Labels = Int[Array, "*spatial"] | Int[np.ndarray, "*spatial"]
 
 
 def tiles(spatial: tuple[int, ...], side: int) -> tuple[Int[Array, "*spatial"], int]:
@@ -64,18 +62,7 @@ def segments(
             f"`segments` must be whole numbers of the image's spatial shape, {spatial}; got "
             f"{labels.dtype} {labels.shape}."
         )
-    if not isinstance(labels, Tracer):
-        with jax.ensure_compile_time_eval():  # of labels that a traced function closes over
-            low, high = int(labels.min()), int(labels.max())
-        number = high + 1 if number is None else number
-        if low < 0 or high >= number:
-            raise ValueError(f"`segments` must be labels 0..{number - 1}; got {low}..{high}.")
-    if number is None:
-        raise ValueError(
-            "`num_segments` must be given where `segments` is not known until the program runs: "
-            "inside jit or vmap."
-        )
-    return jnp.asarray(labels, jnp.int32), number
+    return numbered(labels, number)
 
 
 def sums(
