@@ -11,6 +11,8 @@ os.environ["XLA_FLAGS"] = " ".join(
     ]
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):  # nothing is left in the cache of whoever tests
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
 
 import jax
 import jaxtyping

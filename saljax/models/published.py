@@ -61,15 +61,15 @@ Version 2 was measured there on pictures of short side 232 and not 256.
 """
 
 
-def cache() -> Path:
-    """Return the folder of weights in the user's cache, which need not exist yet.
+def cache(kind: str = "weights") -> Path:
+    """Return the folder of weights, or of something else, in the user's cache; it need not exist.
 
-    `$XDG_CACHE_HOME/saljax/weights` where that variable holds an absolute path; else
+    `$XDG_CACHE_HOME/saljax/KIND` where that variable holds an absolute path; else in
     `~/Library/Caches` on macOS, `%LOCALAPPDATA%` on Windows and `~/.cache` elsewhere.
     """
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if given.is_absolute():
-        return given / "saljax" / "weights"
+        return given / "saljax" / kind
     home = Path.home()
     if sys.platform == "darwin":
         base = home / "Library" / "Caches"
@@ -77,7 +77,7 @@ def cache() -> Path:
         base = Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local"))
     else:
         base = home / ".cache"
-    return base / "saljax" / "weights"
+    return base / "saljax" / kind
 
 
 def fetch(source: Published, folder: str | os.PathLike, progress: Progress | None = None) -> Path:

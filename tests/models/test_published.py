@@ -260,3 +260,4 @@ def test_cache(platform, environment, folder, tmp_path, monkeypatch):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     assert published.cache() == tmp_path / folder
+    assert published.cache("programs") == (tmp_path / folder).with_name("programs")
