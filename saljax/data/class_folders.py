@@ -55,13 +55,42 @@ def read_classes(
     return Labelled(pictures, _labelled(tested, classes), classes)
 
 
+def to_test(folder: Path, complain: Complain = lambda path, problem: None) -> dict[str, list[Path]]:
+    """Find pictures to test a classifier on in FOLDER/CLASS, or in FOLDER/val/CLASS.
+
+    Args:
+        folder: an existing directory; of its folders of class folders the first of
+            `labelled.HELD_OUT` is taken, or where there is none that of `TRAIN`.
+        complain: as in `read_classes`.
+
+    Returns:
+        Name of the class -> paths, in the order of `read_classes`. No picture is opened.
+
+    Raises:
+        ValueError: there is no class folder with pictures.
+    """
+    with_classes = [one.name for one in _inside(folder) if any_in(one)]
+    trained = next((name for name in with_classes if name.casefold() in TRAIN), None)
+    name = labelled.first_held_out(with_classes) or trained
+    if name is None:
+        return _pictures(folder, complain, least=1)
+    others = [one for one in with_classes if one != name]
+    complain(folder, f"testing on {name}" + (f"; {_passed_over(others)}" if others else ""))
+    return _pictures(folder / name, complain, least=1)
+
+
+def any_in(folder: Path) -> bool:
+    """Whether a folder has folders with pictures directly inside."""
+    return any(map(_has_pictures, _inside(folder)))
+
+
 def _parts(folder: Path, complain: Complain) -> tuple[Path, Path | None]:
     """What is learned from, and what is tested on where that lies apart."""
     inside = _inside(folder)
     train = next((one for one in inside if one.name.casefold() in TRAIN and _inside(one)), None)
     if train is None:
         return folder, None
-    with_classes = [one.name for one in inside if any(map(_has_pictures, _inside(one)))]
+    with_classes = [one.name for one in inside if any_in(one)]
     name = labelled.first_held_out(with_classes)
     passed = [one.name for one in inside if one.name not in (train.name, name)]
     text = f"learning from {train.name}, testing on {name or 'a part of it'}"

@@ -1,12 +1,16 @@
-"""What is to be explained and judged: pictures of a folder, with the boxes a file gives them."""
+"""What is to be explained and judged: pictures, the class in each, and the boxes a file gives them.
 
-from collections.abc import Callable, Sequence
+Classes are those of the boxes, or of the folders that the pictures lie in.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from saljax.data import box_files, boxes
+from saljax.data import box_files, boxes, class_folders
 from saljax.data.files import UnreadableImage
 from saljax.data.folders import some
 from saljax.models.labels import find_class
@@ -27,6 +31,7 @@ class Case(NamedTuple):
         size: (height, width) that they were given for, if known.
         classes: of each box; None where the classifier knows none by its label. () where all are
             of the target.
+        image: the picture for people: its path inside the folder of data.
     """
 
     name: str
@@ -35,6 +40,7 @@ class Case(NamedTuple):
     corners: np.ndarray | None
     size: tuple[int, int] | None
     classes: tuple[int | None, ...] = ()
+    image: str = ""
 
     def of_class(self, target: int) -> "Case":
         """The case without boxes of other classes; those without a class stay."""
@@ -55,22 +61,24 @@ def gather(
     form: box_files.Form | None = None,
     note: Callable[[Path, str], None] = lambda folder, text: None,
 ) -> tuple[list[Case], bool]:
-    """Bring pictures and boxes together.
+    """Bring pictures, classes and boxes together.
 
     Args:
-        folder: of pictures.
+        folder: of pictures, or of folders of pictures, one a class, see `class_folders.to_test`.
         boxes_file: see `box_files.read`; None for no boxes.
         labels: names of the classifier's classes.
-        by_label: the target is the class of the boxes, each class of a picture a case of its own;
-            else a picture is one case, judged by those of its boxes that are of the class chosen
-            for it or of no class known. None: by label where the file has any.
-        number: only the first pictures of the folder, by name; all if None.
+        by_label: the target is the class of the boxes, each class of a picture a case of its own,
+            or where these have no labels the class of the picture's folder; else a picture is one
+            case, judged by those of its boxes that are of the class chosen for it or of no class
+            known. None: by label where there are any.
+        number: only the first pictures of the folder, by name, or of class folders as many of each
+            class as of the others, or one more; all if None.
         complain: about what is left out.
         form: what the corners are in, see `box_files.read`.
-        note: about pictures that are passed over, see `inputs.inside`.
+        note: about pictures that are passed over, see `inputs.inside`, and boxes without pictures.
 
     Returns:
-        Cases in order of the pictures' names, and whether targets are those of the boxes.
+        Cases in order of the pictures' names, and whether targets are those of labels.
 
     Raises:
         OSError: folder or file cannot be read.
@@ -78,47 +86,82 @@ def gather(
     """
     if not folder.is_dir():
         raise OSError(f"{folder}: is not a folder")
-    try:
-        paths = inputs.inside(folder, note)
-    except UnreadableImage as error:
-        raise ValueError(f"{folder}: {error}") from None
-    if boxes_file is None:
-        if by_label:
-            raise ValueError("--target label: there are no labels without --boxes")
-        return _named([Case("", p, None, None, None) for p in paths[:number]]), False
-    annotations = box_files.read(boxes_file, form)
-    has_labels = any(one.label is not None for one in annotations)
-    by_label = has_labels if by_label is None else by_label
+    class_of_path = _pictures(folder, labels, complain, note)
+    paths = list(class_of_path)
+    annotations = box_files.read(boxes_file, form) if boxes_file else []
+    has_folders = any(one is not None for one in class_of_path.values())
+    has_labels = has_folders or any(one.label is not None for one in annotations)
     if by_label and not has_labels:
-        raise ValueError(f"--target label: {boxes_file} has no labels")
+        what = f"{boxes_file} has no labels" if boxes_file else "there are no labels"
+        raise ValueError(f"--target label: {what}; --boxes has them, or folders CLASS/*.jpg")
+    by_label = has_labels if by_label is None else by_label
     meant = box_files.matched([one.file for one in annotations], paths)
     unknown = {one.file: None for one in annotations if one.file not in meant}
     if unknown:
-        missing = f"{_some(unknown)} that {folder} does not have, or not just once"
-        complain(str(boxes_file), f"has boxes of {missing}")
+        where = f"{folder} does not have, or not just once; passed over"
+        note(boxes_file or folder, f"has boxes of {_some(unknown)} that {where}")
     of_picture: dict[Path, list[boxes.Annotation]] = {}
     for one in annotations:
         if one.file in meant:
             of_picture.setdefault(meant[one.file], []).append(one)
-    chosen = paths[:number]
-    without = [path.name for path in chosen if path not in of_picture]
+    chosen = _first(class_of_path, number)
+    without = [path.name for path in chosen if boxes_file and path not in of_picture]
     if without:
-        left_out = "; left out" if by_label else "; measured without"
-        complain(str(folder), f"has {_some(without)} without boxes in {boxes_file}{left_out}")
+        text = f"has {_some(without)} without boxes in {boxes_file}"
+        if by_label and not has_folders:
+            complain(str(folder), f"{text}; left out")
+        else:
+            note(folder, f"{text}; measured without")
     class_of = {label: _class(label, labels) for label in {one.label for one in annotations}}
     cases = []
     for path in chosen:
-        own = of_picture.get(path, [])
+        own, image = of_picture.get(path, []), path.relative_to(folder).as_posix()
         if by_label:
-            cases += _by_label(path, own, labels, complain)
+            found = _by_label(path, own, class_of_path[path], boxes_file, labels, complain)
         else:
-            corners = [one.corners for one in own] or [np.zeros((0, 4))]
-            size = own[0].size if own else None
-            classes = [class_of[one.label] for one in own for _ in one.corners]
-            cases.append(Case("", path, None, np.concatenate(corners), size, tuple(classes)))
+            classes = tuple(class_of[one.label] for one in own for _ in one.corners)
+            found = [Case("", path, None, *_together(own, boxes_file), classes)]
+        cases += [case._replace(image=image) for case in found]
     if not cases:
         raise ValueError(f"{folder} and {boxes_file} have no picture in common to explain")
     return _named(cases), by_label
+
+
+def _pictures(
+    folder: Path, labels: Sequence[str], complain: Complain, note: Callable[[Path, str], None]
+) -> dict[Path, int | None]:
+    """Pictures of a folder in order, with the class of the folder that each lies in."""
+    try:
+        return dict.fromkeys(inputs.inside(folder, note))
+    except UnreadableImage as error:
+        try:
+            classes = class_folders.to_test(folder, note)
+        except ValueError as of_folders:
+            known = f"{folder}: {error}" if not class_folders.any_in(folder) else str(of_folders)
+            raise ValueError(known) from None
+    found: dict[Path, int | None] = {}
+    for name, paths in classes.items():
+        try:
+            target = find_class(name, labels)
+        except ValueError as error:
+            complain(str(paths[0].parent), f"{error}; left out")
+        else:
+            found |= dict.fromkeys((p for p in paths if not store.is_figure(p)), target)
+    if not found:
+        raise ValueError(f"{folder}: none of its folders is named after a class of the classifier")
+    return found
+
+
+def _first(class_of: Mapping[Path, int | None], number: int | None) -> list[Path]:
+    """The first pictures, of several classes in turn; in order."""
+    if number is None:
+        return list(class_of)
+    groups: dict[int | None, list[Path]] = {}
+    for path, target in class_of.items():
+        groups.setdefault(target, []).append(path)
+    turns = itertools.chain.from_iterable(itertools.zip_longest(*groups.values()))
+    chosen = set(itertools.islice((path for path in turns if path is not None), number))
+    return [path for path in class_of if path in chosen]
 
 
 class SeenBoxes(NamedTuple):
@@ -167,9 +210,27 @@ def seen_boxes(
     return SeenBoxes(seen, len(good) - len(seen), (of,) if wrong.any() else ())
 
 
+def _together(
+    own: Sequence[boxes.Annotation], boxes_file: Path | None
+) -> tuple[np.ndarray | None, tuple[int, int] | None]:
+    """All boxes of a picture, and the size that they were given for."""
+    if boxes_file is None:
+        return None, None
+    corners = [one.corners for one in own] or [np.zeros((0, 4))]
+    return np.concatenate(corners), own[0].size if own else None
+
+
 def _by_label(
-    path: Path, own: Sequence[boxes.Annotation], labels: Sequence[str], complain: Complain
+    path: Path,
+    own: Sequence[boxes.Annotation],
+    of_folder: int | None,
+    boxes_file: Path | None,
+    labels: Sequence[str],
+    complain: Complain,
 ) -> list[Case]:
+    """A case a class of the boxes; where they have none, one of the class of the folder."""
+    if of_folder is not None and all(one.label is None for one in own):
+        return [Case("", path, of_folder, *_together(own, boxes_file))]
     found = []
     for one in own:
         if one.label is None:

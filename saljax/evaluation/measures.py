@@ -11,7 +11,7 @@ import numpy as np
 from saljax.core.compiled import call
 from saljax.evaluation import own_metrics
 from saljax.evaluation.columns import Asked, Column, Stored
-from saljax.evaluation.metrics_table import ALPHAS as ALPHAS
+from saljax.evaluation.curves import Curve
 from saljax.evaluation.metrics_table import MEASURES as MEASURES
 from saljax.evaluation.metrics_table import Known
 from saljax.evaluation.rows import Settings, keywords
@@ -51,12 +51,14 @@ class Measure(NamedTuple):
         name: of the metric.
         known: the metric.
         function: with its keywords.
+        spatial: shape of the images.
         source: SHA-256 of its file, where it is one's own.
     """
 
     name: str
     known: Known
     function: functools.partial
+    spatial: tuple[int, ...]
     source: str = ""
 
     def settings(self) -> dict[str, Any]:
@@ -69,9 +71,17 @@ class Measure(NamedTuple):
         return "key" in inspect.signature(self.function).parameters
 
     @property
+    def passes(self) -> int:
+        """Through the classifier, of a map; 0 where it needs none, or they are not known."""
+        return self.known.passes(self.settings(), self.spatial)
+
+    @property
     def cost(self) -> str:
-        """See `Known`."""
-        return self.known.cost(self.settings())
+        """What it costs, in words; "" where that is next to nothing."""
+        maps = self.known.maps(self.settings())
+        if maps:
+            return f"{maps} more of each method and image"
+        return f"some {self.passes} passes through the classifier a map" if self.passes else ""
 
     def program(self, batch: Batched) -> Any:
         """Values of a whole batch, as one compiled program."""
@@ -85,6 +95,10 @@ class Measure(NamedTuple):
     ) -> list[Column]:
         """Columns of a table, from values of all images; arguments as `Asked` has them."""
         return self.known.columns(stored, Asked(compared, pictures, self.settings()))
+
+    def curves(self, stored: Stored) -> list[Curve]:
+        """What those numbers are areas or means of, if they are of any."""
+        return self.known.curves(stored, self.settings())
 
 
 GIVEN = {"explains", "init", "is_parameter", "segments", "num_segments"}
@@ -122,9 +136,9 @@ def measures(
         if known.needs == "boxes" and not with_boxes:
             raise ValueError(f"--metrics: {name} needs --boxes")
         given = known.for_many(about) | keywords(known.function, settings.get(name, {}), name)
-        measure = Measure(name, known, functools.partial(known.function, **given), source)
-        if names is not None or not measure.cost:
-            found.append(measure)
+        function = functools.partial(known.function, **given)
+        if names is not None or not known.dear:
+            found.append(Measure(name, known, function, about.input_shape[:-1], source))
     return found
 
 

@@ -91,7 +91,7 @@ def evaluate(
         What is known of each case that can be explained, in order.
     """
     for measure in study.measures:
-        if measure.cost:
+        if measure.known.dear:
             note(
                 measure.name,
                 f"{measure.cost}; {len(study.rows)} methods, {len(study.cases)} images",
@@ -170,7 +170,7 @@ class _Run:
         seen = seen_boxes(own, size, about.resize, about.crop)
         small = self.is_small(boxes.padded(seen.corners, self.most_boxes))
         return {
-            "image": case.path.name,
+            "image": case.image,
             "size": list(size),
             **({} if values is None else {"range": list(values)}),
             "prediction": records.classes(probabilities, records.ranked(probabilities)[:5], labels),
