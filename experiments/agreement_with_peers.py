@@ -52,11 +52,10 @@ OURS = {
 }
 
 
-def network(weights, double):
-    """ResNet-50 of torchvision, and the same of RGB in [0, 1]; no ReLU works in place."""
-    import_torchvision()
+def network(weights, double, name="resnet50"):
+    """A network of torchvision, and the same of RGB in [0, 1]; no ReLU works in place."""
+    torchvision = import_torchvision()
     import torch  # pyright: ignore[reportMissingImports]
-    from torchvision.models import resnet50  # pyright: ignore[reportMissingImports]
 
     class Normalized(torch.nn.Module):
         def __init__(self, net):
@@ -68,7 +67,7 @@ def network(weights, double):
         def forward(self, images):
             return self.net((images - self.mean) / self.std)
 
-    net = resnet50()
+    net = getattr(torchvision.models, name)()
     tensors = {name: torch.from_numpy(value) for name, value in load_file(weights).items()}
     missing, unexpected = net.load_state_dict(tensors, strict=False)
     assert not unexpected and all(k.endswith("num_batches_tracked") for k in missing), missing

@@ -210,16 +210,18 @@ def table(columns, methods, others=()):
     print(f"| | {' | '.join([*methods, *others])} |\n|{'---|' * (1 + len(methods) + len(others))}")
     arrows = {"higher": " ↑", "lower": " ↓", "": ""}
     for column in columns:
-        every = {row: column.values[row] for row in [*methods, *others]}
-        mean = {row: np.nanmean(v) for row, v in every.items()}
+        every = [column.values[row] for row in [*methods, *others]]
+        every = [value[np.isfinite(value)] for value in every]
+        mean = [value.mean() if len(value) else np.nan for value in every]
         sign = 1 if column.better == "lower" else -1
-        places = ranks(np.asarray([sign * mean[row] for row in methods]))
-        digits = 1 if max(map(abs, mean.values())) >= 10 else 3
-        cells = []
-        for row, value in every.items():
-            known = value[np.isfinite(value)]
-            error = known.std(ddof=1) / np.sqrt(len(known))
-            cells.append(f"{mean[row]:.{digits}f} ± {error:.{digits}f}")
+        places = ranks(sign * np.asarray(mean[: len(methods)]))
+        digits = 1 if np.nanmax(np.abs(mean)) >= 10 else 3
+        cells = [
+            f"{value.mean():.{digits}f} ± {value.std(ddof=1) / np.sqrt(len(value)):.{digits}f}"
+            if len(value) > 1
+            else "–"
+            for value in every
+        ]
         if column.better:
             ranked = zip(cells, places, strict=False)
             cells[: len(methods)] = [f"{cell} **{place:g}**" for cell, place in ranked]
@@ -274,14 +276,20 @@ def main(number, out, picture):
     for name in sorted(agreed, key=lambda name: -agreed[name]["mass"].whole):
         column = next(c for c in columns if c.name == name)
         sign = -1 if column.better == "lower" else 1
-        chance = sign * np.nanmean(column.values["random"])
-        above = sum(sign * np.nanmean(column.values[row]) > chance for row in found.methods)
+        chance = column.values["random"]
+        above = "–"
+        if np.isfinite(chance).any():
+            better = [
+                sign * (np.nanmean(column.values[row]) - np.nanmean(chance)) > 0
+                for row in found.methods
+            ]
+            above = f"{sum(better)} of {len(better)}"
         cells = [
             f"{a.whole:+.2f} | {a.low:+.2f} to {a.high:+.2f} | "
             f"{a.without_one[0]:+.2f} to {a.without_one[1]:+.2f}"
             for a in agreed[name].values()
         ]
-        print(f"| {name} | {' | '.join(cells)} | {above} of {len(found.methods)} |")
+        print(f"| {name} | {' | '.join(cells)} | {above} |")
     if picture:
         picture.parent.mkdir(parents=True, exist_ok=True)
         drawn({n: a for n, a in agreed.items() if not n.startswith("truth")}, picture)

@@ -1,0 +1,214 @@
+r"""What metrics cost beside Quantus and captum: the same weights, photographs, number of passes.
+
+Quantus and captum are run as they are published and never read. torch and torchvision are installed
+beside saljax as CONTRIBUTING.md explains; then
+
+    pip install --no-deps quantus==0.6.0 captum==0.9.0
+    pip install tqdm tabulate scikit-image scikit-learn opencv-python-headless pandas
+    python experiments/benchmarks/metrics_beside_peers.py --weights resnet18.safetensors
+
+The map is the gradient, the largest absolute value of the channels. Every library judges all
+photographs in one call; the images that went through the network are counted by it in torch, and
+by the definition of the metric here. A first call of ours, which compiles, and the same call again;
+the others' first call is of one photograph and not counted. Seconds on the clock and of processor
+time; rates of the latter. The metrics are not the same formulas everywhere (METHODS of each say
+what differs), so the numbers that come out are not compared. Results:
+results/metrics_beside_peers.md.
+"""
+
+import argparse
+import functools
+import os
+import platform
+import sys
+import time
+import warnings
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import saljax
+from saljax import metrics
+from saljax.metrics.robustness import parameters
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from agreement_with_peers import network, photographs  # noqa: E402
+
+SUBSETS, SQUARES, SHIFTS = 50, 48, 10
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+SIDE = 56
+"""Of Quantus's patches, 16 in a picture, so that 3 draws of each are 48 passes."""
+
+
+def ours(score_fn, images, targets, saliencies):
+    """Metric -> what to run, images through the network for each photograph."""
+    keyed = {"key": jax.random.key(0)}
+    layers = len(parameters.layers(score_fn, images[0], parameters.is_parameter))
+
+    def of_maps(metric, **keywords):
+        def one(fn, image, target, saliency):
+            return metric(fn, image, target, saliency, **keyed, **keywords)
+
+        return batched(one)
+
+    def of_method(metric, **keywords):
+        def one(fn, image, target, saliency):
+            del saliency
+            return metric(saljax.gradient, fn, image, target, **keyed, **keywords)
+
+        return batched(one)
+
+    def batched(one):
+        program = jax.jit(jax.vmap(one, in_axes=(None, 0, 0, 0)))
+        return lambda: jax.block_until_ready(program(score_fn, images, targets, saliencies))
+
+    yield (
+        "faithfulness correlation",
+        of_maps(metrics.faithfulness_correlation, num_samples=SUBSETS, baseline=0.0),
+        SUBSETS + 1,
+    )
+    yield "infidelity", of_maps(metrics.infidelity, num_samples=SQUARES, baseline=0.0), SQUARES + 1
+    yield "max-sensitivity", of_method(metrics.max_sensitivity, num_samples=SHIFTS), SHIFTS + 1
+    yield "parameter randomization", of_method(metrics.randomization), layers + 1
+    yield "ROAD", of_maps(metrics.road, shares=SHARES), 2 * len(SHARES)
+
+
+def of_quantus(model, images, targets):
+    """Metric -> what to run."""
+    import quantus  # pyright: ignore[reportMissingImports]
+    import torch  # pyright: ignore[reportMissingImports]
+
+    x, y = np.ascontiguousarray(np.moveaxis(images, -1, 1)), np.asarray(targets)
+
+    def explain(model, inputs, targets, **_):
+        given = torch.as_tensor(np.asarray(inputs), dtype=torch.float32).requires_grad_()
+        asked = torch.as_tensor(np.asarray(targets)).long()
+        scores = model(given).gather(1, asked[:, None]).sum()
+        (found,) = torch.autograd.grad(scores, given)
+        return found.abs().amax(1, keepdim=True).numpy()
+
+    quiet = {"disable_warnings": True, "display_progressbar": False}
+    every = {
+        "faithfulness correlation": lambda: quantus.FaithfulnessCorrelation(
+            nr_runs=SUBSETS, subset_size=x[0].size // 20, return_aggregate=False, **quiet
+        ),
+        "infidelity": lambda: quantus.Infidelity(
+            perturb_patch_sizes=[SIDE], n_perturb_samples=3, **quiet
+        ),
+        "max-sensitivity": lambda: quantus.MaxSensitivity(
+            nr_samples=SHIFTS, lower_bound=0.02, **quiet
+        ),
+        "parameter randomization": lambda: quantus.MPRT(**quiet),
+        "ROAD": lambda: quantus.ROAD(percentages=[100 * s for s in SHARES], **quiet),
+    }
+    for name, metric in every.items():
+
+        def run(number, metric=metric):
+            a = explain(model, x[:number], y[:number])
+            metric()(
+                model=model, x_batch=x[:number], y_batch=y[:number], a_batch=a,
+                explain_func=explain, device="cpu",
+            )  # fmt: skip
+
+        yield name, run
+
+
+def of_captum(model, images, targets):
+    """Metric -> what to run."""
+    import torch  # pyright: ignore[reportMissingImports]
+    from captum import attr  # pyright: ignore[reportMissingImports]
+    from captum import metrics as peers  # pyright: ignore[reportMissingImports]
+
+    x = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+    y, saliency = torch.as_tensor(targets), attr.Saliency(model)
+    rng = np.random.default_rng(0)
+
+    def squares(inputs):
+        """As ours: a square of any side and place shows black."""
+        inside = torch.zeros_like(inputs)
+        most = -(-10 * inputs.shape[-1] // 28)
+        for one in inside:
+            side = rng.integers(1, most + 1)
+            top, left = rng.integers(0, inputs.shape[-1] - side + 1, 2)
+            one[:, top : top + side, left : left + side] = 1
+        return inside, inputs * (1 - inside)
+
+    def infidelity(number):
+        given = x[:number]
+        maps = saliency.attribute(given.clone().requires_grad_(), target=y[:number])
+        peers.infidelity(
+            model, squares, given, maps, target=y[:number], n_perturb_samples=SQUARES,
+            max_examples_per_batch=32, normalize=True,
+        )  # fmt: skip
+
+    def sensitivity(number):
+        peers.sensitivity_max(
+            saliency.attribute, x[:number].clone().requires_grad_(), target=y[:number],
+            n_perturb_samples=SHIFTS, max_examples_per_batch=32,
+        )  # fmt: skip
+
+    yield "infidelity", infidelity
+    yield "max-sensitivity", sensitivity
+
+
+def seconds(run):
+    """On the clock, and of processor time."""
+    start = time.perf_counter(), time.process_time()
+    run()
+    return np.subtract((time.perf_counter(), time.process_time()), start)
+
+
+def line(metric, library, taken, passes, note=""):
+    clock, cpu = taken
+    cells = f"{clock:.1f} | {cpu:.1f} | {passes} | {passes / cpu:.1f} | {note}"
+    print(f"| {metric} | {library} | {cells} |", flush=True)
+
+
+def main(weights, number, libraries):
+    import torch  # pyright: ignore[reportMissingImports]
+
+    warnings.simplefilter("ignore")
+    torch.set_num_threads(os.cpu_count() or 1)
+    _, model = network(weights, False, "resnet18")
+    passed = []
+    model.register_forward_pre_hook(lambda module, inputs: passed.append(len(inputs[0])))
+    images, targets = photographs(number)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, JAX {jax.__version__}, torch ", end="")
+    print(f"{torch.__version__}, {number} photographs\n")
+    print("| metric | library | s | CPU s | images through the network | a CPU s | |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    if "saljax" in libraries:
+        score_fn = saljax.models.load("resnet18", weights)
+        y = np.asarray(targets, np.int32)
+        saliencies = np.asarray(saljax.explain(saljax.gradient, score_fn, images, y))
+        forward = jax.jit(lambda fn, x: fn(x))
+        bare = lambda: jax.block_until_ready(forward(score_fn, images))  # noqa: E731
+        bare()
+        line("bare forward", "saljax", seconds(bare), number)
+        for name, run, passes in ours(score_fn, images, y, saliencies):
+            first = seconds(run)
+            note = f"the first call, which compiles, {first[0]:.1f} s"
+            line(name, "saljax", seconds(run), number * passes, note)
+    for library, every in (("quantus", of_quantus), ("captum", of_captum)):
+        if library not in libraries:
+            continue
+        for name, run in every(model, images, targets):
+            try:
+                run(1)
+                passed.clear()
+                taken = seconds(functools.partial(run, number))
+            except Exception as error:  # noqa: BLE001, another's: the table says what it said
+                message = str(error).splitlines()[0][:120] if str(error) else ""
+                print(f"| {name} | {library} | {type(error).__name__}: {message} | | | | |")
+            else:
+                line(name, library, taken, sum(passed))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="Metrics beside Quantus and captum.")
+    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--number", type=int, default=4)
+    parser.add_argument("--libraries", nargs="+", default=["saljax", "quantus", "captum"])
+    options = parser.parse_args()
+    main(options.weights, options.number, options.libraries)
