@@ -1,6 +1,6 @@
 r"""S3, figures 2 and 10 (b, c) and section 4.4: DRE and the masking model under other settings.
 
-    python experiments/learned_settings.py controller terms rates
+    python experiments/learned_settings.py controller terms rates embeddings
     python experiments/learned_settings.py masking --picture out/masking.png
 
 S3 says that the skewed distribution makes the maps, that equation 2's terms are not needed any
@@ -81,6 +81,13 @@ def masking() -> Iterator[tuple[str, str, dict[str, Any]]]:
             yield "masking_model", f"{name} {value * factor:.2g}", {name: value * factor}
 
 
+def embeddings() -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Where the class embeddings start: at random as in the papers, or at the classifier's head."""
+    for name in ("dre", "masking_model"):
+        for start in ("head", "random"):
+            yield name, f"embeddings from {start}", {"embedding": start}
+
+
 def trained(score_fn, images, name, options):
     train = {"dre": by_name.train_dre, "masking_model": by_name.train_masking_model}[name]
     first = "filter_epochs" if name == "dre" else "selector_epochs"
@@ -127,7 +134,7 @@ def main(groups, number, picture):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="DRE and masking model under other settings.")
-    questions = {f.__name__: f for f in (controller, terms, rates, masking)}
+    questions = {f.__name__: f for f in (controller, terms, rates, masking, embeddings)}
     parser.add_argument("groups", nargs="+", choices=list(questions))
     parser.add_argument("--number", type=int, default=60, help="of birds to judge with")
     parser.add_argument("--picture", type=Path)
