@@ -146,8 +146,9 @@ def model(default: str | None = None) -> Callable:
         default=default,
         show_default=True,
         required=default is None,
-        help="See `saljax models`. Or your own: FILE.py:NAME or PACKAGE.MODULE:NAME, a function of "
-        "images (N, height, width, 3) that gives logits (N, K), or one of nothing that makes it.",
+        help="See `saljax models`. Or the folder of `saljax train classifier`. Or your own: "
+        "FILE.py:NAME or PACKAGE.MODULE:NAME, a function of images (N, height, width, 3) that "
+        "gives logits (N, K), or one of nothing that makes it.",
     )
 
 

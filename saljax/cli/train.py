@@ -108,6 +108,7 @@ def classifier(
     """
     from saljax import models
     from saljax.data import class_folders, tfds_sources
+    from saljax.report import learning
     from saljax.runs import store
     from saljax.runs.progress import progress
     from saljax.training import classifier as training
@@ -117,7 +118,7 @@ def classifier(
         say(f"{what}: {problem}")
 
     def report(done: training.Epoch) -> None:
-        top_1 = f"{100 * done.correct / done.held_out:.1f} % ({done.correct} of {done.held_out})"
+        top_1 = learning.share(done.correct, done.held_out)
         echo(f"epoch {done.epoch}: loss {done.loss:.3f}, held-out top-1 {top_1}")
 
     recipe = training.Recipe(
@@ -147,11 +148,22 @@ def classifier(
         )
         num_steps = epochs * recipe.steps(len(framed.train))[1]
         with progress("training", num_steps, "step") as advance:
-            weights = training.train(
+            trained = training.train(
                 framed, model, recipe, out, init=file or None, report=report, advance=advance
             )
-    yours = command("explain", "PICTURE", "--model", model, "--weights", weights)
-    echo(f"{weights}\n\n{yours}")
+        tested, classes = framed.held_out, framed.classes
+        best = training.best(trained.epochs)
+        counts = learning.confusion(tested.labels, trained.predicted, len(classes))
+        losses, shares = zip(
+            *[(e.loss, e.correct / e.held_out) for e in trained.epochs], strict=True
+        )
+        shown = learning.picture(losses, shares, counts, classes)
+        store.write(out / "training.png", shown)
+        of_each = learning.table(tested.names, tested.labels, trained.predicted, classes)
+        store.write(out / "held_out.csv", of_each)
+    right = learning.share(best.correct, best.held_out)
+    echo(f"best: epoch {best.epoch}, {right}, see {out / 'training.png'}")
+    echo(f"{trained.best}\n\n{command('explain', 'PICTURE', '--model', out)}")
 
 
 for of_kind in train_explainers.COMMANDS:

@@ -19,7 +19,7 @@ from saljax.core.compiled import closed
 from saljax.core.types import ScoreFn
 from saljax.models import labels
 from saljax.models.zoo import ModelInfo
-from saljax.runs import own
+from saljax.runs import own, store
 from saljax.runs.records import sha256
 
 
@@ -61,12 +61,14 @@ def info(name: str, input_size: Sequence[int] | None = None) -> ModelInfo:
     """What is known of a classifier before it is loaded.
 
     Args:
-        name: see `models.names`; or FILE.py:NAME or PACKAGE.MODULE:NAME of one's own.
+        name: see `models.names`; or FILE.py:NAME or PACKAGE.MODULE:NAME of one's own; or a folder
+            in which `saljax train classifier` has left a record and weights.
         input_size: (*spatial, C) of images for one's own.
 
     Raises:
         ValueError: there is none; or `input_size` is missing, or not asked for.
     """
+    name, _ = _of_folder(name)
     if not own.is_own(name):
         if input_size is not None:
             raise ValueError(f"--input-size is for models of your own; {name} has its size")
@@ -91,7 +93,8 @@ def load(
 
     Args:
         name: see `info`.
-        weights: file, or name of published ones; None for the bundled ones.
+        weights: file, or name of published ones; None for the bundled ones, or of a folder the
+            best.
         fetching: told of the progress of a download.
         say: told what of the file of weights is passed over, see `models.load`.
         input_size: see `info`.
@@ -106,6 +109,8 @@ def load(
         OSError: weights or names that cannot be read or fetched.
     """
     about = info(name, input_size)
+    name, best = _of_folder(name)
+    weights = weights or best
     image = jax.ShapeDtypeStruct((1, *about.input_shape), "float32")
     source = None
     if own.is_own(name):
@@ -128,6 +133,18 @@ def load(
     elif len(given) != number:
         raise ValueError(f"{names}: {len(given)} class names, but {number} logits")
     return Classifier(about, weights, logits, given, source=source)
+
+
+def _of_folder(name: str) -> tuple[str, Path | None]:
+    """The model that a folder's training run was of, and its best weights; or the name as it is."""
+    folder = Path(name)
+    if name in models.names() or not (folder / "training.json").is_file():
+        return name, None
+    match store.read_json(folder / "training.json"):
+        case {"settings": {"model": str(model)}} if model in models.names():
+            best = folder / "best.safetensors"
+            return model, best if best.exists() else folder / "weights.safetensors"
+    raise ValueError(f"{name}: has no record of a classifier; see `saljax train classifier --help`")
 
 
 def _own(name: str, image: Any) -> tuple[Any, dict[str, Any]]:

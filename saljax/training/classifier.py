@@ -2,8 +2,9 @@
 
 import functools
 import hashlib
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -11,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import numpy as np
 import optax
+from jaxtyping import Int
 
 from saljax.models import transfer, weights
 from saljax.ops import augment
@@ -31,7 +33,7 @@ class Recipe:
         epochs: times that every picture is seen.
         batch_size: pictures of a step; all of them where there are fewer.
         learning_rate: of AdamW at its highest, after a linear warm-up over `WARM_UP` of all steps
-            and before a cosine down to 0.
+            and before a cosine down to 0; once more so over the epochs that are added to a run.
         weight_decay: of AdamW, on kernels; biases, and scales of batch norms, have none.
         batch_norm: `"stored"`: batch norms use the statistics they came with, which stay, and if
             all is trained scale and bias learn; right for few pictures and small batches, and
@@ -57,6 +59,22 @@ class Recipe:
         return size, pictures // size
 
 
+class Trained(NamedTuple):
+    """What came of a run.
+
+    Attributes:
+        weights: file of those of the last epoch.
+        best: file of those of the epoch with the most held-out pictures right; of several the last.
+        epochs: all of them.
+        predicted: what the best say of the held-out pictures, class indices.
+    """
+
+    weights: Path
+    best: Path
+    epochs: list["Epoch"]
+    predicted: Int[np.ndarray, " held_out"]
+
+
 class Epoch(NamedTuple):
     """What one epoch came to: mean loss, and how many of the held-out pictures were right."""
 
@@ -64,6 +82,11 @@ class Epoch(NamedTuple):
     loss: float
     correct: int
     held_out: int
+
+
+def best(epochs: Sequence[Epoch]) -> Epoch:
+    """Return the epoch with the most held-out pictures right; of several the last."""
+    return max(epochs, key=lambda epoch: (epoch.correct, epoch.epoch))
 
 
 def train(
@@ -75,14 +98,16 @@ def train(
     init: Path | None = None,
     report: Callable[[Epoch], None] = lambda epoch: None,
     advance: Callable[[], None] = lambda: None,
-) -> Path:
-    """Train a classifier, or go on where a run that was broken off had come to.
+) -> Trained:
+    """Train a classifier, or go on with a run that was broken off or is to have more epochs.
 
-    In `out` lie afterwards `weights.safetensors` (of the last epoch, not of the best),
-    `weights.labels.txt` with the names of the classes, and `training.json`, what was done and what
-    each epoch came to. `checkpoints` holds the state after the last epoch, or at the last Ctrl-C;
-    the same call goes on from there. What is random depends on seed and step alone, so the weights
-    are the same bit by bit as those of an undisturbed run, see `steps.run`.
+    In `out` lie afterwards `weights.safetensors` of the last epoch and `best.safetensors` of the
+    best one, each with the names of the classes (`.labels.txt`), and `training.json`, what was done
+    and what each epoch came to. `checkpoints` holds the state after the last epoch, or at the last
+    Ctrl-C; the same call goes on from there. What is random depends on seed and step alone, so the
+    weights are the same bit by bit as those of an undisturbed run, see `steps.run`. Called with
+    more epochs than before, it first ends what was asked before, then learns for the rest, the
+    learning rate up and down once more.
 
     Args:
         data: the pictures.
@@ -94,21 +119,24 @@ def train(
         advance: called after each step, also for those that were done before.
 
     Returns:
-        The file of weights.
+        What came of it.
 
     Raises:
         ValueError: only a head is to be trained and there is nothing to start from; weights of
-            another classifier; `out` has another run; or the loss is no longer finite.
+            another classifier; `out` has another run, or more epochs; or the loss is no longer
+            finite.
         OSError: something cannot be read or written.
     """
     if init is None and recipe.train == "head":
         raise ValueError("to train only the head, give --init: weights that the rest keeps")
     batch_size, per_epoch = recipe.steps(len(data.train))
     rows = steps.order(recipe.seed, len(data.train), batch_size)
-    optimizer = _optimizer(recipe, recipe.epochs * per_epoch)
     settings = _settings(data, name, recipe, init)
+    of_best = out / "best.safetensors"
     with checkpoints.opened(out / "checkpoints") as saved:
-        known = [] if saved.latest is None else record.same_run(out, settings)
+        known = [] if saved.latest is None else _known(out, settings)
+        ends = [*settings["epochs_before"], recipe.epochs]
+        optimizer = _optimizer(recipe, tuple(end * per_epoch for end in ends))
         epochs = [Epoch(**epoch) for epoch in known]
 
         def write() -> None:
@@ -118,11 +146,10 @@ def train(
         model = transfer.start(name, len(data.classes), seed=recipe.seed, init=init)
         blank = transfer.blank(name, model)
         state = steps.begin(*transfer.split(name, model, recipe.train), optimizer)
-        if saved.latest is None:
-            write()
-        else:
+        if saved.latest is not None:
             state = saved.restore(state)
             del epochs[int(state.step) // per_epoch :]
+        write()
 
         def end_of_epoch(state: steps.State) -> None:
             number, loss = int(state.step) // per_epoch, float(state.loss) / per_epoch
@@ -134,7 +161,10 @@ def train(
             saved.save(int(state.step), state)
             score_fn = weights.assign(blank, {**state.kept, **state.weights})
             right = steps.hits(score_fn, data.held_out, data.held_out.labels, batch_size)
-            epochs.append(Epoch(number, loss, int(right.sum()), len(right)))
+            now = Epoch(number, loss, int(right.sum()), len(right))
+            if now is best([*epochs, now]):
+                _export(of_best, name, data.classes, {**state.kept, **state.weights})
+            epochs.append(now)
             write()
             report(epochs[-1])
 
@@ -159,7 +189,11 @@ def train(
         except KeyboardInterrupt:
             saved.save(int(state.step), state)
             raise
-    return _export(out, name, data.classes, {**state.kept, **state.weights})
+    last = out / "weights.safetensors"
+    _export(last, name, data.classes, {**state.kept, **state.weights})
+    score_fn = weights.assign(blank, weights.read(of_best))
+    predicted = steps.predicted(score_fn, data.held_out, len(data.held_out), batch_size)
+    return Trained(last, of_best, epochs, predicted)
 
 
 @functools.cache  # and the optimizer: another run like this one finds its step compiled
@@ -180,9 +214,15 @@ def _loss(blank: Any, recipe: Recipe, side: int) -> steps.Loss:
 
 
 @functools.cache
-def _optimizer(recipe: Recipe, num_steps: int) -> optax.GradientTransformation:
-    warm_up = round(WARM_UP * num_steps)
-    schedule = optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warm_up, num_steps)
+def _optimizer(recipe: Recipe, ends: tuple[int, ...]) -> optax.GradientTransformation:
+    """AdamW for a run that had so many steps when it was first asked for, then so many, ..."""
+
+    def up_and_down(num_steps: int) -> optax.Schedule:
+        warm_up = round(WARM_UP * num_steps)
+        return optax.warmup_cosine_decay_schedule(0.0, recipe.learning_rate, warm_up, num_steps)
+
+    lengths = [end - start for start, end in itertools.pairwise((0, *ends))]
+    schedule = optax.join_schedules([*map(up_and_down, lengths)], list(ends[:-1]))
 
     def kernels(learning):
         return {name: value.ndim > 1 for name, value in learning.items()}
@@ -200,6 +240,7 @@ def _settings(data: Framed, name: str, recipe: Recipe, init: Path | None) -> dic
         "model": name,
         "init": init and f"{init.name}, sha256 {records.sha256(init)}",
         **asdict(recipe),
+        "epochs_before": [],
         "image_size": data.side,
         "pictures": len(data.train),
         "held_out": len(data.held_out),
@@ -207,10 +248,19 @@ def _settings(data: Framed, name: str, recipe: Recipe, init: Path | None) -> dic
     }
 
 
-def _export(out: Path, name: str, classes: tuple[str, ...], tensors: steps.Weights) -> Path:
-    target = out / "weights.safetensors"
+def _known(out: Path, settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """The epochs of a folder, which may have been asked for fewer: then `settings` say so too."""
+    there, wanted = record.read(out)["settings"], settings["epochs"]
+    had = [*there.get("epochs_before", ()), there.get("epochs", wanted)]
+    if had[-1] > wanted:
+        raise ValueError(f"{out} has a run of {had[-1]} epochs, more than {wanted}")
+    epochs = record.same_run(out, settings | {"epochs": had[-1], "epochs_before": had[:-1]})
+    settings["epochs_before"] = had if wanted > had[-1] else had[:-1]
+    return epochs
+
+
+def _export(target: Path, name: str, classes: tuple[str, ...], tensors: steps.Weights) -> None:
     store.write(target.with_suffix(".labels.txt"), "\n".join([*classes, ""]).encode())
     arrays = {name: np.asarray(value) for name, value in tensors.items()}
     # One entry: several come in any order, and the same weights would be another file.
     weights.write(target, arrays, {"made_by": f"saljax train classifier --model {name}"})
-    return target

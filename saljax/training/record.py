@@ -11,22 +11,30 @@ from saljax.runs import records, store
 FILE = "training.json"
 
 
-def same_run(out: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the epochs that a folder knows of, of the run with these settings.
+def read(out: Path) -> dict[str, Any]:
+    """Return the record of a folder: its `settings`, its `epochs`, and what more there is.
 
     Raises:
-        ValueError: it has another run; the first setting that differs is named.
-        OSError: its record is not there, or damaged, or cannot be read.
+        OSError: it is not there, or damaged, or cannot be read.
     """
     path, record = out / FILE, None
     with contextlib.suppress(FileNotFoundError, ValueError):
         record = json.loads(path.read_bytes())
     match record:
         case {"settings": dict(), "epochs": list()}:
-            pass
-        case _:
-            state = "is damaged" if path.exists() else "is not there"
-            raise OSError(f"{path}: {state}, so this run cannot go on; give another --out")
+            return record
+    state = "is damaged" if path.exists() else "is not there"
+    raise OSError(f"{path}: {state}, so this run cannot go on; give another --out")
+
+
+def same_run(out: Path, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the epochs that a folder knows of, of the run with these settings.
+
+    Raises:
+        ValueError: it has another run; the first setting that differs is named.
+        OSError: see `read`.
+    """
+    record = read(out)
     for name, now in json.loads(json.dumps(settings)).items():
         there = record["settings"].get(name)
         if there != now:

@@ -152,21 +152,28 @@ def order(seed: int, number: int, batch_size: int) -> Callable[[int], Int[np.nda
     return rows
 
 
-def hits(
-    score_fn: ScoreFn, images: Any, labels: Int[np.ndarray, " images"], batch_size: int
-) -> Bool[np.ndarray, " images"]:
-    """Return for which images the class of the highest score is the right one.
+def predicted(
+    score_fn: ScoreFn, images: Any, number: int, batch_size: int
+) -> Int[np.ndarray, " images"]:
+    """Return the class of the highest score of each image.
 
     Args:
         score_fn: a pytree, compiled once for all batches.
-        images: as many as `labels`: an array, or what gives some of them by `images[rows]`.
-        labels: class indices.
+        images: an array, or what gives some of them by `images[rows]`.
+        number: of images.
         batch_size: images scored at a time; the last batch is filled up with the first images.
     """
-    size, found = min(batch_size, len(labels)), []
+    size, found = min(batch_size, number), []
     score_fn = devices.replicate(score_fn, size)
-    for first in range(0, len(labels), size):
-        rows = np.arange(first, first + size) % len(labels)
+    for first in range(0, number, size):
+        rows = np.arange(first, first + size) % number
         batch = devices.shard(jnp.asarray(images[rows]))
-        found.append(np.asarray(wait(score(score_fn, batch))).argmax(axis=-1) == labels[rows])
-    return np.concatenate(found)[: len(labels)]
+        found.append(np.asarray(wait(score(score_fn, batch))).argmax(axis=-1))
+    return np.concatenate(found)[:number]
+
+
+def hits(
+    score_fn: ScoreFn, images: Any, labels: Int[np.ndarray, " images"], batch_size: int
+) -> Bool[np.ndarray, " images"]:
+    """Return for which images the class of the highest score is the right one, see `predicted`."""
+    return predicted(score_fn, images, len(labels), batch_size) == labels

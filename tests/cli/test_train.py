@@ -1,19 +1,25 @@
 """The command `saljax train classifier`: what it writes, resumes, and says about bad input."""
 
 import contextlib
+import csv
 import json
+import math
 import re
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+import optax
 import pytest
 import safetensors.numpy
 from PIL import Image
 
 from saljax import cli, models
 from saljax.cli import console
+from saljax.training import classifier
 
 SIDE, COLORS = 32, {"red kite": 0, "blue tit": 2}
 QUICK = ["--model", "birdlets", "--image-size", str(SIDE), "--batch-size", "5", "--held-out", "0.3"]
@@ -51,7 +57,10 @@ def refused(capsys, arguments, *words):
 
 
 ALL = ("--init", "bundled", "--learning-rate", "0.001", "--epochs")
-RESULTS = ("weights.safetensors", "weights.labels.txt", "training.json")
+RESULTS = (
+    "weights.safetensors", "weights.labels.txt", "best.safetensors", "best.labels.txt",
+    "training.json", "held_out.csv",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +103,11 @@ def test_after_a_kill_it_ends_with_the_same_weights_bit_by_bit(undisturbed, fold
     assert same(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize("at", [3, 4])
-def test_ctrl_c_goes_on_from_the_step_it_came_at(undisturbed, folder, tmp_path, monkeypatch, at):
-    """In the middle of an epoch, and before its end was recorded."""
-    taken = []
+def interrupting(at, taken):
+    """A progress bar that is interrupted at this step of training."""
 
     @contextlib.contextmanager
-    def interrupting(description, total, item):
+    def progress(description, total, item):
         def advance():
             taken.append(description)
             if description == "training" and taken.count("training") == at:
@@ -108,8 +115,15 @@ def test_ctrl_c_goes_on_from_the_step_it_came_at(undisturbed, folder, tmp_path, 
 
         yield advance
 
+    return progress
+
+
+@pytest.mark.parametrize("at", [3, 4])
+def test_ctrl_c_goes_on_from_the_step_it_came_at(undisturbed, folder, tmp_path, monkeypatch, at):
+    """In the middle of an epoch, and before its end was recorded."""
+    taken = []
     arguments = command(folder, tmp_path, *ALL, 12)
-    monkeypatch.setattr("saljax.runs.progress.progress", interrupting)
+    monkeypatch.setattr("saljax.runs.progress.progress", interrupting(at, taken))
     assert cli.main(arguments) == console.INTERRUPTED
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == [str(at)]
     assert not (tmp_path / "weights.safetensors").exists()
@@ -128,7 +142,7 @@ def test_it_learns_and_a_finished_run_is_not_run_again(undisturbed, folder, caps
     before = [(undisturbed / name).read_bytes() for name in RESULTS]
     capsys.readouterr()
     assert cli.main(command(folder, undisturbed, *ALL, 12)) == 0
-    assert "epoch" not in capsys.readouterr().out
+    assert ": loss" not in capsys.readouterr().out
     assert before == [(undisturbed / name).read_bytes() for name in RESULTS]
 
 
@@ -155,8 +169,61 @@ def test_only_the_head_learns_and_damaged_pictures_are_left_out(folder, tmp_path
 
 
 def test_another_run_in_the_same_folder_is_refused(undisturbed, folder, capsys):
-    arguments = command(folder, undisturbed, *ALL, 13)
-    refused(capsys, arguments, "another run (epochs 12 there, 13 here); give another --out")
+    arguments = command(folder, undisturbed, *ALL, 12, "--seed", 1)
+    refused(capsys, arguments, "another run (seed 0 there, 1 here); give another --out")
+    refused(capsys, command(folder, undisturbed, *ALL, 11), "has a run of 12 epochs, more than 11")
+
+
+def test_more_epochs_go_on_where_it_ended(undisturbed, folder, tmp_path, monkeypatch, capsys):
+    """The first epochs are those of before; broken off or not, it ends with the same weights."""
+    on, broken = tmp_path / "on", tmp_path / "broken"
+    shutil.copytree(undisturbed, on), shutil.copytree(undisturbed, broken)
+    assert cli.main(command(folder, on, *ALL, 15)) == 0
+    assert re.findall("epoch [0-9]+: loss", capsys.readouterr().out) == [
+        f"epoch {n}: loss" for n in (13, 14, 15)
+    ]
+    before, record = (json.loads((f / "training.json").read_text()) for f in (undisturbed, on))
+    assert record["epochs"][:12] == before["epochs"] and len(record["epochs"]) == 15
+    assert (record["settings"]["epochs"], record["settings"]["epochs_before"]) == (15, [12])
+
+    monkeypatch.setattr("saljax.runs.progress.progress", interrupting(27, []))
+    assert cli.main(command(folder, broken, *ALL, 15)) == console.INTERRUPTED
+    capsys.readouterr()
+    refused(capsys, command(folder, broken, *ALL, 12), "has a run of 15 epochs, more than 12")
+    assert cli.main(command(folder, broken, *ALL, 15)) == 0
+    assert same(on, broken) and not same(on, undisturbed)
+
+
+def test_best_weights_and_the_model_are_read_from_the_folder(undisturbed, folder, tmp_path):
+    record = json.loads((undisturbed / "training.json").read_text())
+    most = max(epoch["correct"] for epoch in record["epochs"])
+    with (undisturbed / "held_out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sum(row["class"] == row["predicted"] for row in rows) == most
+    assert {Path(row["picture"]).parent.name for row in rows} == {row["class"] for row in rows}
+    with Image.open(undisturbed / "training.png") as picture:
+        assert picture.width > 500
+    arguments = ["explain", rows[0]["picture"], "--method", "gradient", "--model", str(undisturbed)]
+    assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
+    explained = json.loads(next(tmp_path.glob("*.json")).read_text())
+    assert explained["model"] == "birdlets" and explained["weights"]["file"] == "best.safetensors"
+    assert explained["prediction"][0]["class"] == rows[0]["predicted"]
+
+
+def test_a_learning_rate_rises_and_falls_once_more_in_added_epochs(monkeypatch):
+    """By hand: warm-up over a twentieth of each part, then half a cosine down to 0."""
+    given = []
+    monkeypatch.setattr(optax, "adamw", lambda schedule, **_: given.append(schedule))
+    classifier._optimizer.__wrapped__(classifier.Recipe(learning_rate=0.5), (40, 60))
+    (schedule,) = given
+
+    def part(step, steps):
+        up = round(0.05 * steps)
+        down = 0.5 * (1 + math.cos(math.pi * (step - up) / (steps - up)))
+        return 0.5 * (step / up if step < up else down)
+
+    expected = [part(step, 40) for step in range(40)] + [part(step, 20) for step in range(20)]
+    assert [float(schedule(step)) for step in range(60)] == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
