@@ -1,17 +1,19 @@
 """The methods that `saljax explain` was asked for, from the words of its command line."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from saljax.evaluation import rows as of_table
 from saljax.evaluation.rows import Row
-from saljax.runs import methods
+from saljax.runs import inputs, methods, records
 from saljax.runs.classifier import Classifier
-from saljax.runs.hyperparameters import configure, named
-from saljax.runs.loop import Ask
+from saljax.runs.hyperparameters import configure, in_effect, named
+from saljax.runs.loop import Ask, Explained
 
 
 def rows(
@@ -77,6 +79,82 @@ def ask(row: Row, known: Classifier) -> Ask:
     """What the loop is to ask."""
     one_class = row.is_reference or methods.known(row.kind).one_class
     return Ask(row.method, known.logits if row.explains == "logits" else None, one_class)
+
+
+class Run(NamedTuple):
+    """What a run does with each image, and what it says of it.
+
+    Attributes:
+        rows: configured methods.
+        known: the classifier.
+        framing: of pictures.
+        sigmas: what all sigmas of a single method are set to, one after the other.
+        seed: of methods that draw at random.
+    """
+
+    rows: Sequence[Row]
+    known: Classifier
+    framing: inputs.Framing
+    sigmas: tuple[float, ...]
+    seed: int
+
+    def decides(self) -> dict[str, Any]:
+        """What of it decides what the maps are."""
+        return {
+            **decides(self.rows),
+            **self.known.record(),
+            **self.framing.record(),
+            "sigmas": self.sigmas,
+            "seed": self.seed,
+            "labels": list(self.known.labels),
+            "saljax": records.versions()["saljax"],
+        }
+
+    def record(self, path: Path, image: inputs.Input, result: Explained) -> dict[str, Any]:
+        """What is written down about one image."""
+        spatial, labels = image.image.shape[:-1], self.known.labels
+        first = "sigma" if self.sigmas else "method"
+        made_by = record(self.rows, spatial)
+        if self.sigmas:
+            method = self.rows[0].method
+            made_by["hyperparameters"] = in_effect(method, self.sigmas, spatial)
+        return {
+            **records.of_image(path, image.size, image.values, result, labels, first),
+            **records.of_frame(image.crop, self.framing.record()),
+            **records.of_run(made_by, self.known.record(), self.seed),
+        }
+
+    def maps(self, squeezed: np.ndarray, record: Mapping[str, Any], rank: int) -> np.ndarray:
+        """Maps (M, T, *spatial) of `rank` spatial axes from what was written."""
+        shape = (len(self.sigmas) or len(self.rows), len(record["targets"]))
+        return squeezed.reshape(*shape, *squeezed.shape[-rank:])
+
+    def said(self, record: Mapping[str, Any]) -> str:
+        """The classes that were explained, in a line."""
+        titles = [records.title_of(t["class"], t["probability"]) for t in record["targets"]]
+        other = self.other_side(record)
+        return ", ".join(titles[:5]) + (f" ({other})" if other else "")
+
+    def other_side(self, record: Mapping[str, Any]) -> str:
+        """See `records.other_side`; "" where there are more than two classes."""
+        return records.other_side(record) if self.known.one_logit else ""
+
+    @property
+    def captions(self) -> list[str]:
+        """One for each of several maps."""
+        by_sigma = [f"sigma {sigma:g}" for sigma in self.sigmas]
+        return by_sigma if len(self.rows) == 1 else [row.name for row in self.rows]
+
+    @property
+    def detail(self) -> str:
+        """What is the same for all maps."""
+        own = [self.rows[0].name] if len(self.rows) == 1 else []
+        return ", ".join([*own, self.known.about.name])
+
+    @property
+    def signed(self) -> list[bool | None]:
+        """See `signed`, of each map."""
+        return [signed(row) for row in self.rows] * (len(self.sigmas) or 1)
 
 
 def signed(row: Row) -> bool | None:

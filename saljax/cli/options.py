@@ -199,6 +199,26 @@ values = click.option(
 )
 
 
+def framing(command: Callable) -> Callable:
+    """The options --crop and --short-side."""
+    for option in (_short_side, _crop):
+        command = option(command)
+    return command
+
+
+_crop = click.option(
+    "--crop",
+    type=click.Choice(["center", "none", "letterbox"]),
+    help="How a picture is brought to the size that the model takes: the middle cut out, all of it "
+    "squeezed, or all of it with black beside it.  [default: as the model was trained]",
+)
+_short_side = click.option(
+    "--short-side",
+    type=click.IntRange(min=1),
+    help="Pixels of the short side before the middle is cut out.  [default: as it was trained]",
+)
+
+
 def out(default: str) -> Callable:
     """The option --out."""
     return click.option(

@@ -58,9 +58,7 @@ def follow(
     side = crop or resize
     begins, scales = [], []
     for length in size[::-1]:
-        resized, begin = (
-            (resize, 0) if crop is None else resized_and_start(length, min(size), resize, crop)
-        )
+        resized, begin = resized_and_start(length, size, resize, crop)
         begins.append(begin)
         scales.append(resized / length)
     low, high = (

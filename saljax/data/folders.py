@@ -14,6 +14,11 @@ from saljax.data.files import read_array as read_array
 from saljax.data.files import read_image as read_image
 
 Framed = Float[np.ndarray, "rows columns 3"]
+Pixels = Float[np.ndarray, "height width channels"]
+Cut = Float[np.ndarray, "rows columns channels"]
+Edges = tuple[float, float, float, float]
+MARGIN = 2
+"""Pixels beyond a crop that are resized with it, as wide as the filter."""
 NAMED = 3
 """Most files that one line names. Our choice."""
 
@@ -66,7 +71,7 @@ def some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
 
 
-def prepare(image: Picture, resize: int, crop: int | None = None) -> Framed:
+def prepare(image: Picture, resize: int, crop: int | None = None, padded: bool = False) -> Framed:
     """Frame a picture for a classifier: short side to `resize`, then the center `crop`.
 
     Bilinear and antialiased, the geometry of torchvision's Resize and CenterCrop. Only the part
@@ -78,69 +83,106 @@ def prepare(image: Picture, resize: int, crop: int | None = None) -> Framed:
         resize: length of the short side in pixels.
         crop: side of the square in pixels, at most `resize`; None squeezes the whole picture into
             a square of side `resize`.
+        padded: the whole picture in its shape instead: the long side to `resize`, black beside it.
 
     Returns:
         (crop, crop, 3) float32, or (resize, resize, 3).
     """
-    if crop is None:
+    if crop is None and not padded:
         return resample(image, (resize, resize))
-    height, width = image.shape[:2]
-    rows, top = resized_and_start(height, min(height, width), resize, crop)
-    columns, left = resized_and_start(width, min(height, width), resize, crop)
-    margin = 2
-    first_row, last_row = max(top - margin, 0), min(top + crop + margin, rows)
-    first_column, last_column = max(left - margin, 0), min(left + crop + margin, columns)
-    box = (
-        first_column * width / columns,
-        first_row * height / rows,
-        last_column * width / columns,
-        last_row * height / rows,
+    size, side = image.shape[:2], crop or resize
+    lengths, starts = zip(
+        *(resized_and_start(length, size, resize, crop, padded) for length in size), strict=True
     )
-    part = resample(image, (last_row - first_row, last_column - first_column), box)
-    y, x = top - first_row, left - first_column
-    return part[y : y + crop, x : x + crop]
+    first = [max(start - MARGIN, 0) for start in starts]
+    last = [min(s + side + MARGIN, n) for s, n in zip(starts, lengths, strict=True)]
+    top, left, bottom, right = (
+        end * length / resized
+        for ends in (first, last)
+        for end, length, resized in zip(ends, size, lengths, strict=True)
+    )
+    part = resample(image, (last[0] - first[0], last[1] - first[1]), (left, top, right, bottom))
+    y, x = (start - begin for start, begin in zip(starts, first, strict=True))
+    return cut(part, (x, y, x + side, y + side))
 
 
-def seen(image: Picture, resize: int, crop: int | None = None) -> Framed:
-    """The part of a picture that `prepare` shows to the classifier, in the picture's own pixels.
-
-    A map of the prepared picture, stretched over this part, lies where it belongs: the inverse
-    of `prepare`.
+def frame(
+    size: tuple[int, int], resize: int, crop: int | None = None, padded: bool = False
+) -> Edges:
+    """Where on a picture lies what `prepare` makes of it: a map of the one belongs there.
 
     Args:
-        image: (H, W, 3).
+        size: height and width of the picture.
         resize: as in `prepare`.
         crop: as in `prepare`.
+        padded: as in `prepare`.
 
     Returns:
-        (h, w, 3), a view of `image`.
+        Left, upper, right and lower edge in pixels of the picture; outside of it where `padded`.
     """
-    if crop is None:
-        return image
+    side = crop or resize
+    spans = []
+    for length in reversed(size):
+        resized, start = resized_and_start(length, size, resize, crop, padded)
+        spans.append((start * length / resized, (start + side) * length / resized))
+    (left, right), (top, bottom) = spans
+    return left, top, right, bottom
+
+
+def cut(image: Pixels, edges: Sequence[float]) -> Cut:
+    """The part of a picture between edges, to the next whole pixel; black where there is none.
+
+    Args:
+        image: (H, W, C).
+        edges: left, upper, right and lower, in pixels.
+
+    Returns:
+        (h, w, C), at least one pixel; a view of `image` where that has all of it.
+    """
+    left, top, right, bottom = whole_pixels(edges, image.shape)
     height, width = image.shape[:2]
-    rows, top = resized_and_start(height, min(height, width), resize, crop)
-    columns, left = resized_and_start(width, min(height, width), resize, crop)
+    part = image[max(top, 0) : bottom, max(left, 0) : right]
+    beside = (
+        (max(-top, 0), max(bottom - height, 0)),
+        (max(-left, 0), max(right - width, 0)),
+        (0, 0),
+    )
+    return np.pad(part, beside) if np.any(beside) else part
 
-    def pixels(start, length, resized):
-        first = min(round(start * length / resized), length - 1)
-        return slice(first, max(round((start + crop) * length / resized), first + 1))
 
-    return image[pixels(top, height, rows), pixels(left, width, columns)]
+def whole_pixels(edges: Sequence[float], shape: Sequence[int]) -> tuple[int, int, int, int]:
+    """Edges to the next whole pixel of a picture, at least one of which lies between them.
+
+    Args:
+        edges: left, upper, right and lower, in pixels.
+        shape: of the picture, (height, width, ...).
+    """
+    left, top = (min(round(e), n - 1) for e, n in zip(edges[:2], shape[1::-1], strict=True))
+    right, bottom = (max(round(e), e0 + 1) for e, e0 in zip(edges[2:], (left, top), strict=True))
+    return left, top, right, bottom
 
 
-def resized_and_start(length: int, short: int, resize: int, crop: int) -> tuple[int, int]:
+def resized_and_start(
+    length: int, size: tuple[int, int], resize: int, crop: int | None, padded: bool = False
+) -> tuple[int, int]:
     """One side of a picture in `prepare`.
 
     Args:
         length: of this side of the file, in pixels.
-        short: the shorter of the file's sides.
+        size: height and width of the file.
         resize: as in `prepare`.
         crop: as in `prepare`.
+        padded: as in `prepare`.
 
     Returns:
-        Length of the side after resizing, and where the crop begins on it.
+        Length of the side after resizing, and where the frame begins on it: below 0 where `padded`.
     """
-    resized = resize * length // short
+    if padded:
+        resized = max(round(resize * length / max(size)), 1)
+        return resized, -((resize - resized) // 2)
+    if crop is None:
+        return resize, 0
+    resized = resize * length // min(size)
     return resized, round((resized - crop) / 2)
 
 

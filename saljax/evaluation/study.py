@@ -166,7 +166,8 @@ class _Run:
             self.complain(str(case.path), "the classifier's scores for it are not finite")
             return None
         target = self.study.choose(probabilities) if case.target is None else [case.target]
-        own, (_, _, size, values, _) = case.of_class(int(target[0])), batch.pictures[place]
+        own, picture = case.of_class(int(target[0])), batch.pictures[place]
+        size, values = picture.size, picture.values
         seen = seen_boxes(own, size, about.resize, about.crop)
         small = self.is_small(boxes.padded(seen.corners, self.most_boxes))
         return {

@@ -16,11 +16,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from saljax.data.folders import Edges
 from saljax.report.overlays import middle_slices
 from saljax.report.panels import INK, MEANING, PALE, Panel, draw, legend, scale_shown
 
 PANEL = 2.6
 """Side of a panel in inches."""
+TALLEST, FLATTEST = 1.4, 0.1
+"""Height of a panel over that side: what is taller is narrower, what is flatter stretched. Our
+choice."""
 DPI = 144
 MADE_BY = f"saljax {version('saljax')}"
 """Written into each picture, so that none is taken for one to be explained."""
@@ -56,6 +60,7 @@ def explanation(
     title: str,
     detail: str = "",
     signed: bool | None = None,
+    place: Edges | None = None,
 ) -> Row:
     """Picture, map, overlay.
 
@@ -66,15 +71,16 @@ def explanation(
         title: class and probability.
         detail: small print.
         signed: see `overlays.scale_of`.
+        place: see `panels.Panel`.
 
     Returns:
         A row for `grid`.
     """
     meaning = MEANING[scale_shown(saliency, signed).signed]
     panels = (
-        Panel(image, None, "picture"),
-        Panel(image, saliency, f"map: {meaning}", over=False, signed=signed),
-        Panel(image, saliency, "overlay", signed=signed),
+        Panel(image, None, "picture", place=place),
+        Panel(image, saliency, f"map: {meaning}", over=False, signed=signed, place=place),
+        Panel(image, saliency, "overlay", signed=signed, place=place),
     )
     return Row(title, detail, panels)
 
@@ -86,6 +92,7 @@ def comparison(
     title: str,
     detail: str = "",
     signed: Sequence[bool | None] = (),
+    place: Edges | None = None,
 ) -> Row:
     """Picture, then one overlay for each map: coarse to fine, several methods, several classes.
 
@@ -96,16 +103,17 @@ def comparison(
         title: class and probability.
         detail: small print.
         signed: one for each map, see `overlays.scale_of`; None of each by default.
+        place: see `panels.Panel`.
 
     Returns:
         A row for `grid`.
     """
     signs = signed or [None] * len(captions)
     overlays = [
-        Panel(image, s, c, signed=sign)
+        Panel(image, s, c, signed=sign, place=place)
         for s, c, sign in zip(saliencies, captions, signs, strict=True)
     ]
-    return Row(title, detail, (Panel(image, None, "picture"), *overlays))
+    return Row(title, detail, (Panel(image, None, "picture", place=place), *overlays))
 
 
 def rows(
@@ -115,6 +123,7 @@ def rows(
     detail: str = "",
     captions: Sequence[str] = (),
     signed: Sequence[bool | None] = (),
+    place: Edges | None = None,
 ) -> list[Row]:
     """Rows for one image, one a target.
 
@@ -125,6 +134,7 @@ def rows(
         detail: small print.
         captions: M of them; unused where M is 1.
         signed: M of them, see `overlays.scale_of`; None of each by default.
+        place: see `panels.Panel`.
 
     Returns:
         T rows: an `explanation` each where M is 1, else a `comparison` of the M maps, with the
@@ -133,10 +143,11 @@ def rows(
     if len(saliency) == 1:
         (sign,) = signed or (None,)
         return [
-            explanation(image, s, t, detail, sign) for s, t in zip(saliency[0], titles, strict=True)
+            explanation(image, s, t, detail, sign, place)
+            for s, t in zip(saliency[0], titles, strict=True)
         ]
     first, *others = [
-        comparison(image, list(saliency[:, i]), captions, title, detail, signed)
+        comparison(image, list(saliency[:, i]), captions, title, detail, signed, place)
         for i, title in enumerate(titles)
     ]
     return [first, *(Row(row.title, "", row.panels[1:], after=1) for row in others)]
@@ -178,11 +189,11 @@ def grid(rows: Sequence[Row]) -> Figure:
         The figure; `png` makes a file of it.
     """
     columns = len(rows[0].panels)
-    tall = PANEL * _aspect(rows[0].panels[0].image)
+    talls = [max(_size(panel.image)[1] for panel in row.panels) for row in rows]
     header, gap, margin, footer = 0.5 if any(row.title for row in rows) else 0.25, 0.08, 0.16, 0.12
     width = 2 * margin + columns * PANEL + (columns - 1) * gap
-    pitch = header + tall + footer + 2 * gap
-    height = 2 * margin + len(rows) * pitch - 2 * gap
+    pitches = [header + tall + footer + 2 * gap for tall in talls]
+    height = 2 * margin + sum(pitches) - 2 * gap
     figure = Page(figsize=(width, height), facecolor="white")
     renderer = FigureCanvasAgg(figure).get_renderer()
 
@@ -193,21 +204,22 @@ def grid(rows: Sequence[Row]) -> Figure:
         return _fit(written, room * figure.dpi, renderer) / figure.dpi if text else 0.0
 
     for r, row in enumerate(rows):
-        top = height - margin - r * pitch
+        top = height - margin - sum(pitches[:r])
         room = width - 2 * margin
         small = {"fontsize": 8, "color": PALE, "ha": "right"}
         taken = write(width - margin, top - 0.18, row.detail, room / 2, **small)
         large = {"fontsize": 13, "color": INK, "fontweight": "bold"}
         write(margin, top - 0.18, row.title, room - taken - gap, **large)
         for c, panel in enumerate(row.panels, row.after):
-            left, bottom = margin + c * (PANEL + gap), top - header - tall
+            left, (wide, tall) = margin + c * (PANEL + gap), _size(panel.image)
             style = {"fontsize": 8, "color": PALE} if row.title else {"fontsize": 10, "color": INK}
             write(left, top - header + 0.07, panel.caption, PANEL, **style)
-            box = (left / width, bottom / height, PANEL / width, tall / height)
+            bottom = top - header - tall
+            box = (left / width, bottom / height, wide / width, tall / height)
             axes = figure.add_axes(box, frame_on=False)
             draw(axes, panel)
             if panel.saliency is not None:
-                legend(axes, panel.saliency, tall, panel.signed)
+                legend(axes, panel.saliency, (wide, tall), panel.signed)
     return figure
 
 
@@ -248,12 +260,13 @@ def boxed(row: Row, boxes: np.ndarray, shape: tuple[int, ...]) -> Row:
     return row._replace(panels=(first._replace(boxes=drawn), *others))
 
 
-def _aspect(image: np.ndarray) -> float:
-    """Height over width of a panel."""
+def _size(image: np.ndarray) -> tuple[float, float]:
+    """Width and height of a panel in inches."""
     if image.ndim == 2:
-        return 0.6
+        return PANEL, 0.6 * PANEL
     height, width = (middle_slices(image) if image.ndim == 4 else image).shape[:2]
-    return height / width
+    wide = PANEL * min(TALLEST * width / height, 1)
+    return wide, max(wide * height / width, FLATTEST * PANEL)
 
 
 def png(figure: Figure) -> bytes:

@@ -112,6 +112,14 @@ def overlay(
     return np.clip((1 - strength) * faded + strength * glow, 0, 1).astype(np.float32)
 
 
+def faint(
+    image: Float[np.ndarray, "height width channels"],
+) -> Float[np.ndarray, "height width 3"]:
+    """A picture in the lightest grays, for what a map says nothing of."""
+    gray = image.mean(axis=-1, keepdims=True)
+    return np.broadcast_to(0.75 + 0.25 * gray, (*image.shape[:2], 3))
+
+
 def middle_slices(
     volume: Float[np.ndarray, "depth height width *channels"],
 ) -> Float[np.ndarray, "rows columns *channels"]:

@@ -1,5 +1,6 @@
 """One panel of a figure: a picture, its map, or the map over the picture."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
 
-from saljax.report.overlays import Scale, middle_slices, overlay, scale_of
+from saljax.data.folders import Edges, cut, whole_pixels
+from saljax.report.overlays import Scale, faint, middle_slices, overlay, scale_of
 
 SMOOTH = "hanning"
 PERCENTILE = 99.5
@@ -30,6 +32,8 @@ class Panel(NamedTuple):
         outline: (H, W) mask whose edge is drawn, such as the part that is known to decide.
         boxes: (B, 4) x1, y1, x2, y2 in pixels of `image`, drawn.
         signed: see `overlays.scale_of`.
+        place: left, upper, right and lower edge, in pixels of `image`, of what the map is of, which
+            may be less than all of it, or more; None: all of it.
     """
 
     image: np.ndarray
@@ -39,36 +43,60 @@ class Panel(NamedTuple):
     outline: np.ndarray | None = None
     boxes: np.ndarray | None = None
     signed: bool | None = None
+    place: Edges | None = None
 
 
 def draw(axes: Axes, panel: Panel) -> None:
-    """Draw one panel: a signal as a line, a picture as it is, a volume as its middle slices."""
+    """Draw one panel: a signal as a line, a picture as it is, a volume as its middle slices.
+
+    A map of a part of the picture lies in its place, framed; beside it the picture is faint.
+    """
     axes.set_axis_off()
     if panel.image.ndim == 2:
         _draw_signal(axes, panel)
         return
-    image, saliency = panel.image, panel.saliency
+    image, saliency, place = panel.image, panel.saliency, panel.place
     if image.ndim == 4:
         image = middle_slices(image)
         saliency = None if saliency is None else middle_slices(saliency)
+    height, width = image.shape[:2]
+    whole = (0, 0, width, height)
+    left, top, right, bottom = place = whole if place is None else whole_pixels(place, image.shape)
     if saliency is None:
-        axes.imshow(np.broadcast_to(image, (*image.shape[:2], 3)), interpolation=SMOOTH)
+        _show(axes, np.broadcast_to(image, (*image.shape[:2], 3)), whole)
     elif panel.over:
-        axes.imshow(overlay(image, saliency, PERCENTILE, panel.signed), interpolation=SMOOTH)
+        if place != whole:
+            _show(axes, faint(image), whole)
+        part = cut(image, place)
+        _show(axes, overlay(part, saliency, PERCENTILE, panel.signed), place)
     else:
         scale = scale_shown(saliency, panel.signed)
         norm = Normalize(-1 if scale.signed else 0, 1)
-        axes.imshow(scale(saliency), cmap=scale.colors, norm=norm, interpolation=SMOOTH)
+        _show(axes, scale(saliency), place, cmap=scale.colors, norm=norm)
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    if place != whole:
+        last = min(right, width) - 1, min(bottom, height) - 1
+        _frame(axes, (max(left, 0), max(top, 0), *last))
     for color, width in (("black", 2.4), ("white", 1.2)):
         if panel.outline is not None:
             axes.contour(panel.outline, levels=[0.5], colors=color, linewidths=width)
-        for x1, y1, x2, y2 in panel.boxes if panel.boxes is not None else ():
-            axes.add_patch(
-                Rectangle(
-                    (x1, y1), x2 - x1, y2 - y1,
-                    fill=False, edgecolor=color, linewidth=width, clip_on=False,
-                )
-            )  # fmt: skip
+        for box in panel.boxes if panel.boxes is not None else ():
+            _frame(axes, box, color, width)
+
+
+def _show(axes: Axes, pixels: np.ndarray, edges: Edges, **colors) -> None:
+    left, top, right, bottom = (edge - 0.5 for edge in edges)
+    extent = (left, right, bottom, top)
+    axes.imshow(pixels, extent=extent, interpolation=SMOOTH, aspect="auto", **colors)
+
+
+def _frame(
+    axes: Axes, box: Sequence[float] | np.ndarray, color: str = INK, width: float = 0.8
+) -> None:
+    """Draw the edges of a box, x1, y1, x2, y2 being the middles of pixels."""
+    x1, y1, x2, y2 = box
+    style = {"fill": False, "edgecolor": color, "linewidth": width, "clip_on": False}
+    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **style))
 
 
 def _draw_signal(axes: Axes, panel: Panel) -> None:
@@ -88,18 +116,21 @@ def _draw_signal(axes: Axes, panel: Panel) -> None:
         axes.plot(panel.image, color=line, linewidth=1.2)
 
 
-def legend(axes: Axes, saliency: np.ndarray, tall: float, signed: bool | None = None) -> None:
+def legend(
+    axes: Axes, saliency: np.ndarray, size: tuple[float, float], signed: bool | None = None
+) -> None:
     """Draw a strip of the colors of a map below its panel, and the values at its ends.
 
     Args:
         axes: of the panel.
         saliency: its map.
-        tall: height of the panel in inches.
+        size: width and height of the panel in inches.
         signed: see `overlays.scale_of`.
     """
+    wide, tall = size
     scale = scale_shown(saliency, signed)
     style = {"fontsize": 6, "color": PALE, "va": "center", "parse_math": False}
-    strip = axes.inset_axes((0.0, -0.1 / tall, 0.2, 0.045 / tall))
+    strip = axes.inset_axes((0.0, -0.1 / tall, 0.52 / wide, 0.045 / tall))
     strip.set_axis_off()
     if not scale.high > scale.low:
         strip.text(0, 0.5, f"{scale.low:.2g} everywhere", transform=strip.transAxes, **style)

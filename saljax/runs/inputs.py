@@ -2,16 +2,17 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from saljax.data import files, folders
+from saljax.models.zoo import ModelInfo
 from saljax.runs import store
 
-SHOWN = 512
+SHOWN = 768
 """Longest side, in pixels, of the picture kept to be shown: memory, and enough for a figure."""
 STDIN = Path("-")
 """Stands for what comes on standard input."""
@@ -26,17 +27,84 @@ class Input(NamedTuple):
 
     Attributes:
         image: (*spatial, C), what the classifier sees.
-        shown: the same part of the world as the file had it, finer where the file was.
+        whole: all that is in the file, finer than `image` where the file is.
         size: spatial shape of the file.
         values: the values of the file that became 0 and 1, where it has more than 8 bits.
         guessed: what `values` were guessed to be, in words; "" where they were known.
+        edges: of what the classifier sees, left, upper, right and lower, as shares of the file's
+            sides; None of an array.
     """
 
     image: np.ndarray
-    shown: np.ndarray
+    whole: np.ndarray
     size: tuple[int, ...]
     values: files.Range | None = None
     guessed: str = ""
+    edges: folders.Edges | None = None
+
+    @property
+    def shown(self) -> np.ndarray:
+        """Of `whole` the part that the classifier sees."""
+        place = self.place
+        return self.whole if place is None else folders.cut(self.whole, place)
+
+    @property
+    def place(self) -> folders.Edges | None:
+        """Edges of that part in pixels of `whole`."""
+        return self.edges and _times(self.edges, self.whole.shape)
+
+    @property
+    def crop(self) -> folders.Edges | None:
+        """Edges of that part in pixels of the file."""
+        return self.edges and _times(self.edges, self.size)
+
+
+class Framing(NamedTuple):
+    """How pictures are framed for a classifier, see `folders.prepare`; `resize` None: none are."""
+
+    resize: int | None
+    crop: int | None
+    padded: bool = False
+
+    @property
+    def way(self) -> str:
+        """As `framing` has it."""
+        return "letterbox" if self.padded else "none" if self.crop is None else "center"
+
+    def record(self) -> dict[str, Any]:
+        """What a record says of it."""
+        short_side = {} if self.crop is None else {"short_side": self.resize}
+        return {} if self.resize is None else {"framing": self.way, **short_side}
+
+
+def framing(about: ModelInfo, way: str | None = None, resize: int | None = None) -> Framing:
+    """How a classifier's pictures are framed, its own way if nothing else is asked for.
+
+    Args:
+        about: the classifier.
+        way: "center": short side to `resize`, the middle cut out; "none": squeezed into a square;
+            "letterbox": the whole picture in its shape, black beside it.
+        resize: pixels of the short side before the middle is cut out.
+
+    Raises:
+        ValueError: it takes no pictures; or `resize` leaves too little to cut out, or nothing is.
+    """
+    if way is None and resize is None:
+        return Framing(about.resize, about.crop)
+    if about.resize is None:
+        raise ValueError(f"--crop and --short-side are for pictures; {about.name} takes arrays")
+    side = about.crop or about.resize
+    way = way or ("center" if about.crop else "none")
+    if way != "center":
+        if resize is not None:
+            raise ValueError("--short-side is that of what is cut from: it goes with --crop center")
+        return Framing(side, None, way == "letterbox")
+    resize = resize or about.resize
+    if resize < side:
+        raise ValueError(
+            f"--short-side {resize}: {about.name} sees {side} x {side}, at least {side} are needed"
+        )
+    return Framing(resize, side)
 
 
 def find(paths: Iterable[Path], complain: Say, note: Say) -> list[Path]:
@@ -91,6 +159,7 @@ def read(
     resize: int | None,
     crop: int | None,
     values: files.Range | None = None,
+    padded: bool = False,
 ) -> Input:
     """Read a picture, or a .npy file, for a classifier.
 
@@ -100,6 +169,7 @@ def read(
         resize: as `folders.prepare`; None for a classifier that takes no pictures.
         crop: as `folders.prepare`.
         values: see `files.read_image`.
+        padded: as `folders.prepare`.
 
     Returns:
         The image as the classifier sees it and as people do.
@@ -120,15 +190,23 @@ def read(
         raise folders.UnreadableImage(
             f"is a picture with 3 channels; the model takes .npy files of shape {input_shape}"
         )
-    seen = folders.seen(opened.image, resize, crop)
-    scale = SHOWN / max(seen.shape[:2])
+    whole, size = opened.image, opened.image.shape[:2]
+    scale = SHOWN / max(size)
     if scale < 1:
-        height, width = (max(1, round(length * scale)) for length in seen.shape[:2])
-        seen = folders.resample(seen, (height, width))
-    image = folders.prepare(opened.image, resize, crop)
+        height, width = (max(1, round(length * scale)) for length in size)
+        whole = folders.resample(whole, (height, width))
+    image = folders.prepare(opened.image, resize, crop, padded)
+    edges = _times(folders.frame(size, resize, crop, padded), [1 / length for length in size])
     guessed = "black and white taken for {:g} and {:g}; --range LOW,HIGH says otherwise"
     guessed = guessed.format(*opened.values) if opened.values and opened.guessed else ""
-    return Input(image, np.array(seen), opened.size, opened.values, guessed)
+    return Input(image, whole, opened.size, opened.values, guessed, edges)
+
+
+def _times(edges: folders.Edges, lengths: Sequence[float]) -> folders.Edges:
+    """Edges in another unit: `lengths` are the height and width of one of the old."""
+    left, top, right, bottom = edges
+    height, width = lengths[:2]
+    return left * width, top * height, right * width, bottom * height
 
 
 def _stdin() -> io.BytesIO:

@@ -2,16 +2,66 @@
 
 import csv
 import io
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from saljax.runs import store
+from saljax.runs import inputs, records, store
 
 COLUMNS = (
     "image", "class", "index", "probability", "predicted", "method", "picture", "map", "record",
 )  # fmt: skip
 """Of `index`."""
+
+
+class Work(NamedTuple):
+    """What a run has to do.
+
+    Attributes:
+        paths: of each picture, by the name of its explanation.
+        made_from: what decides each explanation, see `store.key`, by its name.
+        there: names of explanations that are there already.
+        together: the name of the picture of all.
+    """
+
+    paths: Mapping[str, Path]
+    made_from: Mapping[str, str]
+    there: set[str]
+    together: str
+
+    @property
+    def todo(self) -> list[str]:
+        """Names of what is not there yet."""
+        return [name for name in self.paths if name not in self.there]
+
+
+def work(paths: Sequence[Path], folder: Path, decides: Mapping[str, Any]) -> Work:
+    """What is to be done of pictures, and under which names.
+
+    Args:
+        paths: of pictures, some perhaps twice.
+        folder: of the explanations.
+        decides: what their maps depend on beside the picture.
+    """
+    in_folder = {p.stem.casefold() for p in paths if p.resolve().parent == folder.resolve()}
+    reserved = in_folder | store.names_of_others(folder)
+    keyed = {store.key(image=_content(path), **decides): path for path in dict.fromkeys(paths)}
+    called = {key: Path("stdin") if p == inputs.STDIN else p for key, p in keyed.items()}
+    (together,) = store.distinct_names([Path("overview")], reserved)
+    found, there = names(called, folder, reserved | {together.casefold()})
+    made_from = {found[key]: key for key in keyed}
+    return Work({name: keyed[key] for name, key in made_from.items()}, made_from, there, together)
+
+
+def _content(path: Path) -> list[str]:
+    """What a picture is, and where; each on standard input is another."""
+    if path == inputs.STDIN:
+        return [secrets.token_hex()]
+    try:
+        return [str(path.resolve()), records.sha256(path)]
+    except OSError:
+        return [str(path)]
 
 
 def explained(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

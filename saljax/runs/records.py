@@ -81,6 +81,23 @@ def of_image(
     }
 
 
+def of_frame(
+    crop: Sequence[float] | None, framing: Mapping[str, Any], digits: int = 3
+) -> dict[str, Any]:
+    """Where its maps lie on a picture.
+
+    Args:
+        crop: left, upper, right and lower edge of what the classifier saw and the maps cover, in
+            pixels of the file, upright; None of an array, whose maps cover all of it.
+        framing: how that was chosen, see `inputs.Framing`.
+        digits: after the point.
+
+    Returns:
+        A JSON object.
+    """
+    return {} if crop is None else {"crop": [round(edge, digits) for edge in crop], **framing}
+
+
 def squeezed(saliency: np.ndarray) -> np.ndarray:
     """(M, T, *spatial) without the first two axes where they are 1, as `of_image` names them."""
     return saliency.reshape([n for n in saliency.shape[:2] if n > 1] + list(saliency.shape[2:]))

@@ -98,6 +98,8 @@ def test_explain_writes_three_files(tmp_path, capsys):
     assert record["hyperparameters"]["grid"] == 3
     assert record["hyperparameters"]["sigma_light"] == 5.0
     assert record["size"] == [20, 24]
+    np.testing.assert_allclose(record["crop"], [2 * 24 / 19, 0, 18 * 24 / 19, 20], atol=1e-3)
+    assert (record["framing"], record["short_side"]) == ("center", SIZE)
     assert record["axes"] == ["y", "x"]
     assert record["versions"]["saljax"] == saljax.__version__
     saliency = np.load(out / "a.npy")
@@ -122,6 +124,17 @@ def test_a_class_that_is_ruled_out_says_so_above_its_map(tmp_path, monkeypatch, 
     titles = drawn[0][2]
     assert "ruled out" not in titles[0] and titles[1].startswith("green  < 0.1 % (ruled out")
     assert "ruled out" not in capsys.readouterr().out
+
+
+def test_the_whole_picture_with_black_beside_it(tmp_path):
+    """Another framing is another explanation; the map says where on the picture it lies."""
+    explain = ["explain", save(tmp_path / "a.png"), "--out", str(tmp_path), *QUICK]
+    for way in ("letterbox", "none"):
+        assert cli.main([*explain, "--crop", way]) == 0
+    first, second = (json.loads((tmp_path / f"a-{n}.json").read_text()) for n in (2, 3))
+    np.testing.assert_allclose(first["crop"], [0, -20 / 13, 24, 20 * 15 / 13], atol=1e-3)
+    assert first["framing"] == "letterbox" and "short_side" not in first
+    assert second["crop"] == [0, 0, 24, 20] and second["framing"] == "none"
 
 
 def test_quiet_says_only_what_goes_wrong(tmp_path, capsys):
@@ -588,6 +601,10 @@ def test_one_line_for_each_bad_image_and_nothing_written(tmp_path, capsys):
         (["--chunk-size", "0"], ["chunk_size", "greater than 0"]),
         (["--batch-size", "0"], ["--batch-size"]),
         (["--gird", "3"], ["--gird", "--grid"]),
+        (["--crop", "left"], ["--crop", "letterbox"]),
+        (["--short-side", "8"], ["--short-side 8", "16"]),
+        (["--crop", "none", "--short-side", "20"], ["--short-side", "--crop center"]),
+        (["--crop", "none", "--model", "cube"], ["cube takes arrays"]),
         (["--range", "5"], ["--range", "two numbers"]),
         (["--range", "5,1"], ["--range", "first must be less"]),
     ],

@@ -73,6 +73,34 @@ def test_the_picture_is_shown_as_it_is():
     np.testing.assert_allclose(middle, [0.2, 0.4, 0.6], atol=0.01)
 
 
+def test_a_map_lies_in_its_place_on_the_whole_picture():
+    """Beside it the picture is faint, above the overlay and not in the picture itself."""
+    image, saliency = np.zeros((20, 30, 3)), RNG.random((7, 7)).astype(np.float32)
+    (row,) = grids.rows(image, saliency[None, None], ["a"], place=(5.2, -3, 15.4, 12))
+    picture, alone, over = grids.grid([row]).axes
+    for axes in (picture, alone, over):
+        assert axes.get_xlim() == (-0.5, 29.5) and axes.get_ylim() == (19.5, -0.5)
+        (frame,) = axes.patches
+        assert frame.get_bbox().extents.tolist() == [5, 0, 14, 11]
+    extents = [axes.images[-1].get_extent() for axes in (alone, over)]
+    assert extents == [[4.5, 14.5, 11.5, -3.5]] * 2
+    assert np.all(picture.images[0].get_array() == 0) and over.images[0].get_array().min() >= 0.7
+
+
+def test_panels_have_the_shape_of_their_pictures():
+    shapes = [(20, 40), (40, 20), (1, 999), (30, 30)]
+    images = [np.zeros((*shape, 3)) for shape in shapes]
+    rows = [grids.Row("", "", (grids.Panel(image, None, ""),)) for image in images]
+    figure = grids.grid(rows)
+    width, height = figure.get_size_inches()
+    sizes = [axes.get_position().size * (width, height) for axes in figure.axes]
+    ratios = [tall / wide for wide, tall in sizes]
+    np.testing.assert_allclose(ratios, [0.5, 2, grids.FLATTEST, 1])
+    np.testing.assert_allclose(
+        [size.max() for size in sizes], grids.PANEL * np.array([1, 1.4, 1, 1])
+    )
+
+
 def test_text_is_text():
     """Neither mathematics nor a missing glyph stops a picture."""
     row = grids.explanation(np.ones((4, 4, 3)), np.ones((4, 4), np.float32), r"$\frac$ 金魚")
