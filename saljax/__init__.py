@@ -92,6 +92,7 @@ __version__ = "0.3.0"
 _MODULES = ("models", "metrics", "data")
 _LATER = {
     "plot": "report.plot",
+    "read_values": "evaluation.values",
     "train_dre": "training.by_name",
     "train_masking_model": "training.by_name",
     "train_variational": "training.by_name",

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from saljax.cli import options
-from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
+from saljax.cli.console import MISTAKE, command, echo, fetching, mistakes, say
 
 
 @click.command()
@@ -16,7 +16,8 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
     metavar="FOLDER",
     required=True,
     type=options.File(),
-    help="Photographs, directly inside it.",
+    help="Photographs: FOLDER/*.jpg; or FOLDER/CLASS/*.jpg or FOLDER/val/CLASS/*.jpg, in folders "
+    "named after their classes.",
 )
 @click.option(
     "--boxes",
@@ -57,10 +58,14 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 @click.option(
     "--target",
     metavar="CLASS",
-    help="Class to explain: label, the one of the boxes; or top-1, the predicted one; or a name "
-    "or index for all.  [default: label where the boxes have labels, else top-1]",
+    help="Class to explain: label, the one of the boxes or of the folder; or top-1, the predicted "
+    "one; or a name or index for all.  [default: label where there are any, else top-1]",
 )
-@click.option("--number", type=click.IntRange(min=1), help="Only the first photographs, by name.")
+@click.option(
+    "--number",
+    type=click.IntRange(min=1),
+    help="Only the first photographs, by name; of folders of classes, of each in turn.",
+)
 @click.option(
     "--references/--no-references",
     default=True,
@@ -73,6 +78,9 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
     show_default=True,
     type=click.IntRange(min=0),
     help="Photographs in the picture.",
+)
+@click.option(
+    "--per-class", is_flag=True, help="Also write per_class.csv, the table of each class by itself."
 )
 @options.seed
 @options.batch_size
@@ -95,6 +103,7 @@ def evaluate(
     number: int | None,
     references: bool,
     pictures: int,
+    per_class: bool,
     seed: int,
     batch_size: int | None,
     values: tuple[float, float] | None,
@@ -102,15 +111,18 @@ def evaluate(
 ) -> None:
     """Compare methods on photographs whose objects are known.
 
-    Writes table.md, table.csv, table.json with all settings, and pictures.png; under maps and
-    values what they are made from, one file a method and image. Interrupted, the same command
-    goes on where it was; with other settings it computes what they change.
+    Writes the table as table.md, .csv, .tex, and .json with all settings; values.csv, a line an
+    image, method and metric; differences.csv, paired, with intervals; curves.csv, curves.png and
+    pictures.png; under maps and values what they are made
+    from. Interrupted, the same command goes on where it was; with other settings it computes what
+    they change.
     """
     import jax
 
+    from saljax.cli import evaluate_files as files
     from saljax.evaluation import cases, measures, rows
     from saljax.evaluation.study import Study
-    from saljax.evaluation.study import evaluate as run
+    from saljax.evaluation.study import evaluate as judge
     from saljax.runs import classifier, records, store, targets
     from saljax.runs.hyperparameters import named
     from saljax.runs.progress import progress
@@ -126,7 +138,7 @@ def evaluate(
     noted: set[str] = set()
 
     def note(what: object, text: str) -> None:
-        if text not in noted:  # once, whatever the number of pictures
+        if text and text not in noted:  # once, whatever the number of pictures
             noted.add(text)
             say(f"{what}: {text}")
 
@@ -163,7 +175,7 @@ def evaluate(
             values=values,
         )
         with progress("evaluating", len(found) * len(compared), "map") as advance:
-            judged = run(study, complain, advance, note)
+            judged = judge(study, complain, advance, note)
         if not any(one.maps for one in judged):
             raise ValueError("nothing could be explained")
         asked = {
@@ -171,67 +183,12 @@ def evaluate(
             "boxes": {"file": str(boxes), "sha256": records.sha256(boxes)} if boxes else None,
             "boxes_format": boxes_format or "pixels",
             "target": "label" if by_label else wanted,
+            "command": command(*ctx.obj),
         }
-        page = _write(study, judged, asked, complaints)
-        echo(page)
-        written = "table.md, table.csv, table.json"
-        if drawn := _picture(study, judged, pictures):
+        text, written = files.write(study, judged, asked, complaints, per_class)
+        echo(text)
+        if drawn := files.picture(study, judged, pictures):
             store.write(out / "pictures.png", drawn)
-            written += ", pictures.png"
-        echo(f"-> {out}: {written}")
+            written.append("pictures.png")
+        echo(f"-> {out}: {', '.join(written)}")
     ctx.exit(MISTAKE if complaints else 0)
-
-
-def _write(
-    study: Any, judged: Sequence[Any], asked: dict[str, Any], complaints: Sequence[str]
-) -> str:
-    """Store the table in its three forms; the one for people is returned too."""
-    from saljax.evaluation import summary, tables
-    from saljax.runs import store
-
-    numbers, seconds = summary.entries(study, judged), summary.seconds(study, judged)
-    page = tables.markdown(
-        f"{study.classifier.about.name} on {Path(asked['data']).resolve().name}",
-        summary.facts(study, judged, asked["target"]),
-        numbers,
-        summary.sizes(judged),
-        seconds,
-        complaints,
-    )
-    record = {
-        "settings": asked | summary.settings(study),
-        "table": [entry._asdict() for entry in numbers],
-        "seconds": seconds,
-        "missing": complaints,
-        "images": summary.of_images(judged),
-    }
-    store.write(study.out / "table.md", page.encode("utf-8", "backslashreplace"))
-    store.write(study.out / "table.csv", tables.comma_separated(numbers).encode())
-    store.write_json(study.out / "table.json", record)
-    return page
-
-
-def _picture(study: Any, judged: Sequence[Any], most: int) -> bytes | None:
-    """The first photographs with their boxes, and a map of each method beside them."""
-    import numpy as np
-
-    from saljax.report import grids
-    from saljax.runs import inputs, records, store
-
-    about, values = study.classifier.about, study.values
-    framing = about.input_shape, about.resize, about.crop
-    shown = [row.name for row in study.rows if not row.is_reference]
-    shown = [name for name in shown if any(name in one.maps for one in judged)]
-    drawn = []
-    for one in [one for one in judged if all(name in one.maps for name in shown)][:most]:
-        picture = inputs.read(one.case.path, *framing, values).shown
-        maps = [store.read_array(one.maps[name]) for name in shown]
-        target, first = one.record["target"], one.record["prediction"][0]
-        title = records.title_of(target["class"], target["probability"])
-        row = grids.comparison(picture, maps, shown, title, one.case.path.name)
-        if first["index"] != target["index"]:
-            seen_as = f"seen as {records.title_of(first['class'], first['probability'])}"
-            row = row._replace(panels=(row.panels[0]._replace(caption=seen_as), *row.panels[1:]))
-        corners = np.asarray(one.record["boxes"])
-        drawn.append(grids.boxed(row, corners, about.input_shape[:2]))
-    return grids.png(grids.grid(drawn)) if drawn else None

@@ -78,8 +78,9 @@ for command in (
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """As `saljax.cli.main`, with click at hand."""
+    words = sys.argv[1:] if arguments is None else list(arguments)  # records name the command
     try:
-        return cli.main(arguments, prog_name="saljax", standalone_mode=False) or 0
+        return cli.main(words, prog_name="saljax", standalone_mode=False, obj=words) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         echo(error.ctx.get_help())
         return 0

@@ -1,11 +1,14 @@
 """Curves that metrics are areas or means of: kept for every image, drawn as their means."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from saljax.evaluation.columns import Stored, array
+
+FILE = "curves.npz"
 
 
 class Curve(NamedTuple):
@@ -83,3 +86,38 @@ def comma_separated(curves: Sequence[Curve]) -> str:
                     shown = "" if np.isnan(error) else f"{error:.6g}"
                     lines.append(f"{curve.name},{row},{at:.6g},{one:.6g},{shown},{number}")
     return "\n".join(lines) + "\n"
+
+
+def arrays(curves: Sequence[Curve]) -> dict[str, Any]:
+    """The curves of every image, to be written as one .npz file, see `read`."""
+    found: dict[str, Any] = {}
+    for curve in curves:
+        found |= {f"{curve.name}/at": curve.at, f"{curve.name}/along": np.asarray(curve.along)}
+        found |= {f"{curve.name}/of/{row}": v.astype(np.float32) for row, v in curve.values.items()}
+    return found
+
+
+def read(folder: Path) -> list[Curve]:
+    """Read the curves of every image that `saljax evaluate` wrote; none where it had none.
+
+    Args:
+        folder: of the evaluation.
+    """
+    path = folder / FILE
+    if not path.exists():
+        return []
+    with np.load(path, allow_pickle=False) as file:
+        names = [name.removesuffix("/at") for name in file.files if name.endswith("/at")]
+        return [
+            Curve(
+                name,
+                str(file[f"{name}/along"]),
+                file[f"{name}/at"],
+                {
+                    key.removeprefix(f"{name}/of/"): file[key]
+                    for key in file.files
+                    if key.startswith(f"{name}/of/")
+                },
+            )
+            for name in names
+        ]

@@ -144,7 +144,7 @@ MEASURES: dict[str, Known] = {
         metrics.irof,
         "classifier",
         each("IROF", "higher"),
-        passes=lambda s, spatial: s["grid"] ** len(spatial) + 1,
+        passes=lambda s, spatial: math.prod(min(s["grid"], n) for n in spatial) + 1,
     ),
     "pixel_flipping": Known(
         metrics.pixel_flipping,

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from saljax.evaluation import bootstrap
 from saljax.evaluation.columns import Column
 
 NAME = "mean rank"
-DRAWS = 1000
 SAYS = (
     "mean rank: of the methods, references aside, 1 for the best on a metric, mean over the "
-    f"metrics; ± is its standard deviation over {DRAWS} draws of as many pictures with replacement"
+    f"metrics; ± is its standard deviation over {bootstrap.DRAWS} draws of as many pictures with "
+    "replacement"
 )
 
 
@@ -41,16 +42,11 @@ def mean_ranks(
     rows = [row for row in rows if _any(by_measure, row, chosen)]
     if len(rows) < 2:
         return {}
-    names, own = np.unique(pictures[chosen], return_inverse=True)
-    drawn = np.random.default_rng(0).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), DRAWS
-    )
-    # The first line counts every picture once: the ranks themselves.
-    weights = np.concatenate([np.ones((1, len(names)), int), drawn])[:, own]
+    drawn = pictures[chosen]
     of_measures = []
     for columns in by_measure:
         of_columns = [
-            _ranks(np.stack([c.values[row][chosen] for row in rows], axis=1), c.better, weights)
+            _ranks(np.stack([c.values[row][chosen] for row in rows], axis=1), c.better, drawn)
             for c in columns
             if c.better
         ]
@@ -64,7 +60,7 @@ def mean_ranks(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of draws without any value
         errors = np.nanstd(means[1:], axis=0)
-    alone = len(names) == 1
+    alone = len(np.unique(drawn)) == 1
     return {
         row: (float(mean), None if alone else float(error))
         for row, mean, error in zip(rows, means[0], errors, strict=True)
@@ -75,12 +71,9 @@ def _any(by_measure, row, chosen):
     return any(np.isfinite(c.values[row][chosen]).any() for cs in by_measure for c in cs)
 
 
-def _ranks(values, better, weights):
-    """(draws, methods); NaN for a draw in which a method has no value."""
-    there = np.isfinite(values)
-    counts = weights @ there
-    sums = weights @ np.where(there, values, 0.0)
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+def _ranks(values, better, pictures):
+    """(1 + draws, methods); NaN for a draw in which a method has no value."""
+    means = bootstrap.means(values, pictures)
     signed = -means if better == "higher" else means
     below = (signed[:, None] < signed[:, :, None]).sum(axis=2)
     equal = (signed[:, None] == signed[:, :, None]).sum(axis=2)

@@ -19,6 +19,7 @@ from saljax import metrics
 from saljax.core.explain import explain
 from saljax.data import boxes
 from saljax.data.files import Range
+from saljax.evaluation import costs
 from saljax.evaluation.batches import Batch
 from saljax.evaluation.cases import Case, Complain, seen_boxes
 from saljax.evaluation.measures import Batched, Measure, to_json
@@ -76,7 +77,7 @@ class Judged(NamedTuple):
 def evaluate(
     study: Study,
     complain: Complain,
-    advance: Callable[[int], None],
+    advance: Callable[..., None],
     note: Complain = lambda what, text: None,
 ) -> list[Judged]:
     """Explain and measure what has not been yet.
@@ -84,7 +85,7 @@ def evaluate(
     Args:
         study: what is asked.
         complain: told of images, rows and metrics that fail; the others go on.
-        advance: told how many maps more are there.
+        advance: told how many maps more are there, and what is in `work`.
         note: told what was assumed of an image, and what costs much.
 
     Returns:
@@ -92,13 +93,13 @@ def evaluate(
     """
     for measure in study.measures:
         if measure.known.dear:
-            note(
-                measure.name,
-                f"{measure.cost}; {len(study.rows)} methods, {len(study.cases)} images",
-            )
-    run, found, size = _Run(study, complain), [], study.batch_size
+            asked = f"{len(study.rows)} methods, {len(study.cases)} images"
+            note(measure.name, f"{measure.cost}; {asked}")
+    working = functools.partial(advance, 0)
+    run, found, size = _Run(study, complain, note, working), [], study.batch_size
     for start in range(0, len(study.cases), size):
         cases = study.cases[start : start + size]
+        run.left = len(study.cases) - start
         batch = Batch(cases, size, study.classifier.about, complain, study.values, note)
         judged = run.look(batch)
         for row in study.rows:
@@ -111,8 +112,9 @@ def evaluate(
 class _Run:
     """What batches share: weights on the devices, compiled programs, what has failed."""
 
-    def __init__(self, study: Study, complain: Complain):
-        self.study, self.complain = study, complain
+    def __init__(self, study: Study, complain: Complain, note: Complain, working: Callable):
+        self.study, self.complain, self.note, self.working = study, complain, note, working
+        self.left, self.is_estimated = len(study.cases), False
         known = study.classifier
         score_fns = {"logits": known.logits, "probabilities": known.probabilities}
         self.score_fns = devices.replicate(score_fns, study.batch_size)
@@ -217,6 +219,8 @@ class _Run:
         if not missing:
             return {}
         (images, ids), targets = batch.images, _targets(batch, judged)
+        self.estimate(images)
+        self.working(work=f"{row.name}, {batch.cases[min(missing)].image}")
         key, score_fn = jax.random.key(self.study.seed), self.score_fns[row.explains]
         start = time.perf_counter()
         found = loop.wait(explain(row.method, score_fn, images, targets, key=key, ids=ids))
@@ -234,6 +238,13 @@ class _Run:
                 one.seconds[row.name] = seconds
         self.compiled.add(row.name)
         return maps
+
+    def estimate(self, images: jax.Array) -> None:
+        """Say once what is to come, when it turns out that something is."""
+        if not self.is_estimated:
+            self.is_estimated = True
+            asked = self.study.measures, len(self.study.rows), self.left
+            self.note("metrics", costs.estimate(*asked, self.score_fns["logits"], images[:1]))
 
     def measure(
         self, row: Row, batch: Batch, judged: dict[int, Judged], maps: dict[int, np.ndarray]
@@ -291,6 +302,7 @@ class _Run:
         }
         if not missing:
             return missing
+        self.working(work=f"{row.name}, {batch.cases[min(missing)].image}: {measure.name}")
         for place, one in judged.items():
             if place not in maps:
                 maps[place] = store.read_array(one.maps[row.name])

@@ -1,14 +1,16 @@
 """From the values of all images to the numbers of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from saljax.evaluation import ranks
+from saljax.evaluation.columns import Column
+from saljax.evaluation.curves import Curve
+from saljax.evaluation.differences import Difference, differences
 from saljax.evaluation.measures import Measure
 from saljax.evaluation.study import Judged, Study
-from saljax.runs import records
 
 
 class Entry(NamedTuple):
@@ -35,106 +37,103 @@ class Entry(NamedTuple):
     note: str
 
 
-def entries(study: Study, judged: Sequence[Judged]) -> list[Entry]:
-    """All numbers of a table.
+class Collected(NamedTuple):
+    """The values of all images, by column.
+
+    Attributes:
+        rows: names of the methods, references too.
+        compared: without references.
+        center: the row of this reference, if there is one.
+        by_measure: each metric and its columns.
+        curves: that metrics are areas or means of.
+        pictures: (N,), number of the picture of each value.
+        subsets: name -> (N,), which values count; none without images.
+        classes: the class explained -> (N,), which values are of it.
+    """
+
+    rows: Sequence[str]
+    compared: Sequence[str]
+    center: str | None
+    by_measure: Sequence[tuple[Measure, Sequence[Column]]]
+    curves: Sequence[Curve]
+    pictures: np.ndarray
+    subsets: Mapping[str, np.ndarray]
+    classes: Mapping[str, np.ndarray]
+
+    @property
+    def columns(self) -> list[Column]:
+        """Of all metrics."""
+        return [column for _, columns in self.by_measure for column in columns]
+
+
+def collect(study: Study, judged: Sequence[Judged]) -> Collected:
+    """Bring together what was measured.
 
     Args:
         study: what was asked.
         judged: what came of it.
-
-    Returns:
-        Entries by subset, column and row; no subset without images.
     """
     compared = [row.name for row in study.rows if not row.is_reference]
-    subsets = _subsets(judged)
     number = {path: n for n, path in enumerate(dict.fromkeys(one.case.path for one in judged))}
     pictures = np.asarray([number[one.case.path] for one in judged])
-    by_measure = []
+    by_measure, curves = [], []
     for measure in study.measures:
         stored = {row.name: _values(judged, row.name, measure.name) for row in study.rows}
-        by_measure.append(measure.columns(stored, compared, pictures))
-    columns, found = sum(by_measure, []), []
-    for subset, chosen in subsets.items():
-        for column in columns:
-            for row in study.rows:
-                number = _mean(column.values[row.name][chosen])
-                note = column.notes.get(row.name, "")
-                found.append(Entry(subset, column.name, column.better, row.name, *number, note))
-        mean_ranks = ranks.mean_ranks(by_measure, compared, chosen, pictures)
-        for row in study.rows if mean_ranks else ():
-            mean, error = mean_ranks.get(row.name, (None, None))
+        by_measure.append((measure, measure.columns(stored, compared, pictures)))
+        curves += measure.curves(stored)
+    labels = np.asarray([one.record["target"]["class"] for one in judged], np.str_)
+    return Collected(
+        rows=[row.name for row in study.rows],
+        compared=compared,
+        center=next((row.name for row in study.rows if row.kind == "center"), None),
+        by_measure=by_measure,
+        curves=curves,
+        pictures=pictures,
+        subsets=_subsets(judged),
+        classes={str(label): labels == label for label in sorted(set(labels))},
+    )
+
+
+def entries(collected: Collected) -> list[Entry]:
+    """All numbers of a table, by subset, column and row; no subset without images."""
+    found, by_measure = [], [columns for _, columns in collected.by_measure]
+    for subset, chosen in collected.subsets.items():
+        found += of_subset(collected, subset, chosen)
+        ranked = ranks.mean_ranks(by_measure, collected.compared, chosen, collected.pictures)
+        for row in collected.rows if ranked else ():
+            mean, error = ranked.get(row, (None, None))
             number = int(chosen.sum()) if mean is not None else 0
-            found.append(Entry(subset, ranks.NAME, "lower", row.name, mean, error, number, ""))
+            found.append(Entry(subset, ranks.NAME, "lower", row, mean, error, number, ""))
     return found
 
 
-def sizes(judged: Sequence[Judged]) -> dict[str, int]:
-    """Number of images by subset, of those that have any."""
-    return {name: int(chosen.sum()) for name, chosen in _subsets(judged).items()}
+def of_subset(collected: Collected, name: str, chosen: np.ndarray) -> list[Entry]:
+    """The numbers of some images, by column and row."""
+    return [
+        Entry(
+            name,
+            column.name,
+            column.better,
+            row,
+            *_mean(column.values[row][chosen]),
+            column.notes.get(row, ""),
+        )
+        for column in collected.columns
+        for row in collected.rows
+    ]
+
+
+def compared(collected: Collected) -> list[Difference]:
+    """Each method against `center` and against the best, in each subset."""
+    asked = collected.columns, collected.rows, collected.center, collected.pictures
+    subsets = collected.subsets.items()
+    return [one for name, chosen in subsets for one in differences(*asked, chosen, name)]
 
 
 def seconds(study: Study, judged: Sequence[Judged]) -> dict[str, float | None]:
     """Mean time a map took, by row, where it was measured."""
     times = {row.name: [j.seconds.get(row.name, np.nan) for j in judged] for row in study.rows}
     return {name: _mean(np.asarray(of_row))[0] for name, of_row in times.items()}
-
-
-def settings(study: Study) -> dict[str, Any]:
-    """All that the numbers depend on, but for the images: a JSON object."""
-    return {
-        **study.classifier.record(),
-        "methods": {
-            row.name: row.record(study.classifier.about.input_shape[:-1]) for row in study.rows
-        },
-        "metrics": {
-            measure.name: measure.settings()
-            | ({"source": {"sha256": measure.source}} if measure.source else {})
-            for measure in study.measures
-        },
-        "seed": study.seed,
-        "batch_size": study.batch_size,
-        "range": study.values and list(study.values),
-        "versions": records.versions(),
-    }
-
-
-def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
-    """Sentences that a reader of the table must know; `target` as the command line has it."""
-    firsts = [one.record["prediction"][0]["index"] for one in judged]
-    right = sum(f == one.record["target"]["index"] for f, one in zip(firsts, judged, strict=True))
-    lost = sum(one.record["lost"] > 0 and not one.record["boxes"] for one in judged)
-    explained = "the class of the boxes" if target == "label" else target
-    found = [f"explained is {explained}, the classifier's first choice in {right} of {len(judged)}"]
-    if any(case.corners is not None for case in study.cases):
-        found.append("small objects: boxes that cover less than a quarter of what it sees")
-    if study.classifier.one_logit:
-        below, above = study.classifier.labels
-        found.append(
-            f"the classifier has one logit: above 0 {above}, below {below}, by the sigmoid"
-        )
-    of_others = [one.record["of_others"] > 0 for one in judged]
-    if any(of_others):
-        none = sum(not one.record["boxes"] and o for one, o in zip(judged, of_others, strict=True))
-        found.append(
-            f"boxes of other classes than the one explained do not count: in {sum(of_others)} "
-            f"images, of which {none} have no other boxes"
-        )
-    if lost:
-        found.append(f"without a box in what the classifier sees: {lost}")
-    found += [measure.known.says for measure in study.measures if measure.known.says]
-    found += [f"metrics: {'; '.join(map(_setting, study.measures))}"]
-    if sum(not row.is_reference for row in study.rows) > 1:
-        found.append(ranks.SAYS)
-    return [*found, "± is the standard error of the mean"]
-
-
-def of_images(judged: Sequence[Judged]) -> list[dict[str, Any]]:
-    """What was explained, for programs."""
-    keys = ("image", "range", "target", "prediction", "boxes", "small")
-    return [
-        {"name": one.case.name} | {key: one.record[key] for key in keys if key in one.record}
-        for one in judged
-    ]
 
 
 def _subsets(judged: Sequence[Judged]) -> dict[str, np.ndarray]:
@@ -145,13 +144,6 @@ def _subsets(judged: Sequence[Judged]) -> dict[str, np.ndarray]:
 
 def _values(judged: Sequence[Judged], row: str, measure: str) -> list[Any]:
     return [one.values.get(row, {}).get(measure, {}).get("value") for one in judged]
-
-
-def _setting(measure: Measure) -> str:
-    """`pointing_game (tolerance 15)`."""
-    given = measure.settings()
-    shown = ", ".join(f"{name} {value}" for name, value in given.items() if name != "chunk_size")
-    return measure.name + (f" ({shown})" if shown else "")
 
 
 def _mean(values: np.ndarray) -> tuple[float | None, float | None, int]:

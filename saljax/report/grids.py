@@ -31,7 +31,7 @@ MADE_BY = f"saljax {version('saljax')}"
 
 
 @contextlib.contextmanager
-def _font() -> Iterator[None]:
+def font() -> Iterator[None]:
     """The font that comes with matplotlib; letters that it does not have are shown as boxes."""
     with rc_context({"font.family": "DejaVu Sans"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
@@ -176,7 +176,7 @@ class Page(Figure):
         return png(self)
 
 
-@_font()
+@font()
 def grid(rows: Sequence[Row]) -> Figure:
     """Rows of panels as one figure.
 
@@ -272,6 +272,6 @@ def _size(image: np.ndarray) -> tuple[float, float]:
 def png(figure: Figure) -> bytes:
     """The figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
-    with _font():
+    with font():
         figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": MADE_BY})
     return buffer.getvalue()

@@ -7,9 +7,9 @@ import io
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -45,8 +45,9 @@ def check_writable(folder: Path) -> None:
                 path.rmdir()
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name beside its place, then rename it.
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """A file to be written under a temporary name beside its place, at the end renamed.
 
     Whoever reads `path`, also after the process was killed, finds the old content or the new. An
     OSError names `path`.
@@ -55,12 +56,19 @@ def write(path: Path, content: bytes) -> None:
     digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]
     temporary = path.with_name(f".{digest}.{os.getpid()}.part")  # short, however long the name is
     try:
-        temporary.write_bytes(content)
+        with open(temporary, "wb") as file:
+            yield file
         os.replace(temporary, path)
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), str(path)) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a file as `writing` does."""
+    with writing(path) as file:
+        file.write(content)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:

@@ -140,6 +140,67 @@ def test_the_table_says_what_the_library_computes(data, capsys):
     assert ("small", "pointing game", "glas") in found
 
 
+def test_values_of_every_image_method_and_metric(data):
+    """Their means are those of the table; and differences, curves and classes have their files."""
+    words = ["--methods", "glas,gradient", "--metrics", "pointing_game,score_drop,iou_curve"]
+    assert evaluate(data, *words, "--per-class") == 0
+    values, found = saljax.read_values(data / "out"), table(data)
+    assert len({len(column) for column in values.values()}) == 1
+    for method in ("glas", "gradient", "center", "random"):
+        for metric in ("pointing game", "score drop", "IoU, map >= 0.5"):
+            own = (values["method"] == method) & (values["metric"] == metric)
+            np.testing.assert_array_equal(values["image"][own], [f"{i}.png" for i in range(5)])
+            np.testing.assert_array_equal(values["label"][own], [LABELS[i % 3] for i in range(5)])
+            mean = values["value"][own].mean()
+            np.testing.assert_allclose(mean, found["all", metric, method][0], rtol=1e-4)
+    predicted = [image["prediction"][0]["class"] for image in record(data)["images"]]
+    assert values["predicted"][own].tolist() == predicted
+    assert set(values["small"]) == {1.0}
+    with open(data / "out/differences.csv") as file:
+        differences = list(csv.DictReader(file))
+    own = [d for d in differences if (d["method"], d["role"]) == ("glas", "center")]
+    assert {d["metric"] for d in own if d["subset"] == "all"} >= {"pointing game", "score drop"}
+    mean = found["all", "score drop", "glas"][0] - found["all", "score drop", "center"][0]
+    (drop,) = (d for d in own if d["metric"] == "score drop" and d["subset"] == "all")
+    np.testing.assert_allclose(float(drop["mean"]), mean, atol=1e-5)
+    assert drop["verdict"] == "too few"
+    with open(data / "out/per_class.csv") as file:
+        classes = list(csv.DictReader(file))
+    assert [line["subset"] for line in classes][:1] == ["blue"]
+    assert sum(line["images"] == "2" for line in classes if line["subset"] == "red") == 4 * 7
+    page = (data / "out/table.md").read_text()
+    assert "- glas: on too few pictures to tell" in page and "### Localization" in page
+    assert (data / "out/curves.png").stat().st_size > 0
+    with open(data / "out/curves.csv") as file:
+        points = [line for line in csv.DictReader(file) if line["method"] == "glas"]
+    assert [line["at"] for line in points] == ["0.1", "0.3", "0.5", "0.7", "0.9"]
+    np.testing.assert_allclose(
+        float(points[2]["mean"]), found["all", "IoU, map >= 0.5", "glas"][0], rtol=1e-4
+    )
+    (data / "values.csv").write_text("a,b\n")
+    with pytest.raises(ValueError, match="is no values.csv"):
+        saljax.read_values(data / "values.csv")
+
+
+def test_folders_of_classes(data):
+    """Labels without a file of boxes."""
+    for name in LABELS:
+        (data / "in" / name).mkdir()
+    for i in range(5):
+        (data / "in" / f"{i}.png").rename(data / "in" / LABELS[i % 3] / f"{i}.png")
+    words = ["--metrics", "skewness", "--no-references", "--methods", "gradient"]
+    assert cli.main(
+        ["evaluate", "--data", str(data / "in"), "--out", str(data / "out"), *words,
+         "--model", "tiny", "--batch-size", "2", "--pictures", "1", "--number", "4"]
+    ) == 0  # fmt: skip
+    images = record(data)["images"]
+    assert [one["image"] for one in images] == [
+        "blue/2.png", "green/1.png", "green/4.png", "red/0.png",
+    ]  # fmt: skip
+    assert [one["target"]["class"] for one in images] == ["blue", "green", "green", "red"]
+    assert record(data)["settings"]["target"] == "label"
+
+
 def test_everything_that_was_in_effect_is_recorded(data):
     words = ["--number", "2", "--seed", "3", "--pictures", "2"]
     assert evaluate(data, "--methods", "glas,gradient", *words) == 0

@@ -9,6 +9,7 @@ import pytest
 
 import saljax
 from saljax import metrics, models, scores
+from saljax.evaluation import costs
 from saljax.evaluation.derived import ALPHAS
 from saljax.evaluation.measures import MEASURES, Batched, measures, to_json
 from saljax.models.zoo import ModelInfo
@@ -46,6 +47,34 @@ def test_what_costs_much_says_so():
     )
     assert one("sensitivity").cost == "11 maps more of each method and image"
     assert one("randomization").cost == "a map a layer more of each method and image"
+
+
+@pytest.mark.parametrize("name", ["faithfulness", "insertion_deletion", "average_drop", "irof"])
+def test_passes_are_those_that_are_made(name):
+    """Counted, without a compiler, one image at a time."""
+    measure, passes = one(name, *(["step=7"] if name == "insertion_deletion" else [])), []
+
+    def score_fn(images):
+        passes.append(len(images))
+        return jax.nn.softmax(images.mean((1, 2)))
+
+    image = jax.random.uniform(jax.random.key(0), SHAPE)
+    chunked = {"chunk_size": 1} if "chunk_size" in measure.settings() else {}
+    with jax.disable_jit():
+        measure.function(score_fn, image, jnp.asarray(0), image[..., 0], **chunked)
+    assert sum(passes) == measure.passes > 1
+
+
+def test_a_long_run_is_estimated(monkeypatch):
+    monkeypatch.setattr(costs, "_seconds_a_pass", lambda score_fn, image: 0.01)
+    asked = [one("faithfulness"), one("skewness"), one("infidelity", "num_samples=9")]
+    given = len, jnp.zeros((1, *SHAPE))
+    said = costs.estimate(asked, 5, 100, *given)
+    assert said == (
+        "some 42 passes through the classifier a map (faithfulness 32, infidelity 10), 21,000 for "
+        "5 methods and 100 images: about 4 min, and the maps themselves"
+    )
+    assert costs.estimate(asked, 5, 10, *given) == ""
 
 
 def test_settings():

@@ -1,0 +1,78 @@
+"""What a reader of a table must know, and what a program needs to make it again."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from saljax.evaluation import differences, ranks
+from saljax.evaluation.measures import Measure
+from saljax.evaluation.study import Judged, Study
+from saljax.runs import records
+
+
+def settings(study: Study) -> dict[str, Any]:
+    """All that the numbers depend on, but for the images: a JSON object."""
+    about = study.classifier.about
+    return {
+        **study.classifier.record(),
+        "sees": {
+            "input_shape": list(about.input_shape),
+            "resize": about.resize,
+            "crop": about.crop,
+        },
+        "methods": {row.name: row.record(about.input_shape[:-1]) for row in study.rows},
+        "metrics": {
+            measure.name: measure.settings()
+            | ({"source": {"sha256": measure.source}} if measure.source else {})
+            for measure in study.measures
+        },
+        "seed": study.seed,
+        "batch_size": study.batch_size,
+        "range": study.values and list(study.values),
+        "versions": records.versions(),
+    }
+
+
+def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
+    """Sentences that a reader of the table must know; `target` as the command line has it."""
+    firsts = [one.record["prediction"][0]["index"] for one in judged]
+    right = sum(f == one.record["target"]["index"] for f, one in zip(firsts, judged, strict=True))
+    lost = sum(one.record["lost"] > 0 and not one.record["boxes"] for one in judged)
+    explained = "the class that is labelled" if target == "label" else target
+    found = [f"explained is {explained}, the classifier's first choice in {right} of {len(judged)}"]
+    if any(case.corners is not None for case in study.cases):
+        found.append("small objects: boxes that cover less than a quarter of what it sees")
+    if study.classifier.one_logit:
+        below, above = study.classifier.labels
+        found.append(
+            f"the classifier has one logit: above 0 {above}, below {below}, by the sigmoid"
+        )
+    of_others = [one.record["of_others"] > 0 for one in judged]
+    if any(of_others):
+        none = sum(not one.record["boxes"] and o for one, o in zip(judged, of_others, strict=True))
+        found.append(
+            f"boxes of other classes than the one explained do not count: in {sum(of_others)} "
+            f"images, of which {none} have no other boxes"
+        )
+    if lost:
+        found.append(f"without a box in what the classifier sees: {lost}")
+    found += [measure.known.says for measure in study.measures if measure.known.says]
+    found += [f"metrics: {'; '.join(map(_setting, study.measures))}"]
+    if sum(not row.is_reference for row in study.rows) > 1:
+        found.append(ranks.SAYS)
+    return [*found, "± is the standard error of the mean", differences.SAYS]
+
+
+def of_images(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """What was explained, for programs."""
+    keys = ("image", "range", "target", "prediction", "boxes", "small")
+    return [
+        {"name": one.case.name} | {key: one.record[key] for key in keys if key in one.record}
+        for one in judged
+    ]
+
+
+def _setting(measure: Measure) -> str:
+    """`pointing_game (tolerance 15)`."""
+    given = measure.settings()
+    shown = ", ".join(f"{name} {value}" for name, value in given.items() if name != "chunk_size")
+    return measure.name + (f" ({shown})" if shown else "")
