@@ -213,7 +213,7 @@ def test_best_weights_and_the_model_are_read_from_the_folder(undisturbed, folder
 def test_a_learning_rate_rises_and_falls_once_more_in_added_epochs(monkeypatch):
     """By hand: warm-up over a twentieth of each part, then half a cosine down to 0."""
     given = []
-    monkeypatch.setattr(optax, "adamw", lambda schedule, **_: given.append(schedule))
+    monkeypatch.setattr(optax, "adamw", lambda rate, **_: given.append(rate) or optax.sgd(rate))
     classifier._optimizer.__wrapped__(classifier.Recipe(learning_rate=0.5), (40, 60))
     (schedule,) = given
 
