@@ -48,6 +48,7 @@ from saljax.cli.console import MISTAKE, described, echo, fetching, mistakes, say
 @options.batch_size
 @options.values
 @options.framing
+@options.drawing
 @click.option("--no-pictures", is_flag=True, help="Write maps and records alone.")
 @click.option("--quiet", is_flag=True, help="Say only what goes wrong.")
 @click.pass_context
@@ -69,6 +70,10 @@ def explain(
     values: tuple[float, float] | None,
     crop: str | None,
     short_side: int | None,
+    ending: str | None,
+    dpi: int | None,
+    colormap: str | None,
+    only: str | None,
     no_pictures: bool,
     quiet: bool,
     **hyperparameters: Any,
@@ -84,8 +89,8 @@ def explain(
     import jax
 
     from saljax.cli import asked
-    from saljax.cli.pictures import Pictures
-    from saljax.runs import classifier, inputs, kept, records, store, targets
+    from saljax.cli.pictures import Pictures, Style
+    from saljax.runs import classifier, cost, inputs, kept, records, store, targets
     from saljax.runs.hyperparameters import coarse_to_fine
     from saljax.runs.loop import explain_all
     from saljax.runs.progress import progress
@@ -103,7 +108,8 @@ def explain(
 
     with mistakes():
         about = classifier.info(model, input_size)
-        framing = inputs.framing(about, crop, short_side)
+        framing, style = inputs.framing(about, crop, short_side), Style(ending, dpi, colormap, only)
+        style.check()
         chosen = bool(method or methods or hyperparameters)
         rows = asked.rows(ctx.meta["asked"], texts, hyperparameters, about.layer, chosen)
         if sigmas and len(rows) > 1:
@@ -121,9 +127,18 @@ def explain(
         run = asked.Run(rows, known, framing, tuple(sigmas or ()), seed)
         work = kept.work(paths, out, {**run.decides(), "target": list(wanted), "range": values})
     reading = Reading(work.paths, about.input_shape, framing, values, complain, say)
-    drawings = Pictures(out, run, wanted=not no_pictures)
+    drawings = Pictures(out, run, style, wanted=not no_pictures)
     if work.there:
         tell(f"{len(work.there)} of {len(work.paths)} are there already, in {out}")
+
+    def foretell(seconds: float, number: int) -> None:
+        """Say what is to come, once a pass of one image is known to take so many seconds."""
+        passes = cost.passes(asks, known.probabilities, about.input_shape, number)
+        expected = passes * seconds
+        first = next(iter(reading.taken))
+        advance(0, work=work.paths[first].name, expected=expected)
+        if expected * len(work.todo) > cost.LONG and not quiet:
+            say(cost.said(passes, expected, len(work.todo)))
 
     with mistakes(), progress("explaining", len(work.todo), "image", quiet) as advance:
         for result in explain_all(
@@ -133,6 +148,7 @@ def explain(
             choose,
             batch_size=batch_size or (1 if len(work.todo) == 1 else jax.device_count()),
             key=jax.random.key(seed),
+            timed=foretell,
         ):
             advance()
             name, image = result.name, reading.taken.pop(result.name)
@@ -151,7 +167,7 @@ def explain(
                 drawings.forget(name)
                 complain(path, described(error))
                 continue
-            tell(f"{path}: {run.said(record)} -> {out / name}.{'npy' if no_pictures else 'png'}")
+            tell(f"{path}: {run.said(record)} -> {drawings.path(name)}")
         for name in drawings.missing(work):
             if (image := reading.one(name)) is not None:
                 record = store.read_json(out / f"{name}.json") or {}
@@ -159,7 +175,7 @@ def explain(
                 maps = run.maps(maps, record, image.image.ndim - 1)
                 drawings.add(name, image, maps, record, is_new=False)
         if number := drawings.write_together(work):
-            tell(f"{number} images together -> {out / work.together}.png")
+            tell(f"{number} images together -> {drawings.path(work.together)}")
         if sum(1 for _ in kept.explained(out)) > 1 and not kept.write_index(out):
             say(f"{out / 'index.csv'} is of somebody else; no index was written")
     ctx.exit(MISTAKE if complaints else 0)

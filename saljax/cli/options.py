@@ -219,6 +219,37 @@ _short_side = click.option(
 )
 
 
+def drawing(command: Callable) -> Callable:
+    """The options of pictures: --format, --dpi, --colormap and --only."""
+    for option in (_only, _colormap, _dpi, _format):
+        command = option(command)
+    return command
+
+
+_format = click.option(
+    "--format",
+    "ending",
+    type=click.Choice(["png", "pdf", "svg"]),
+    help="Of pictures.  [default: png]",
+)
+_dpi = click.option(
+    "--dpi",
+    type=click.IntRange(20, 1200),
+    help="Pixels an inch in pictures.  [default: 144]",
+)
+_colormap = click.option(
+    "--colormap",
+    metavar="NAME",
+    help="Colors of matplotlib for maps; those around a middle, such as coolwarm, are for signed "
+    "maps, the others for the rest.  [default: inferno, and RdBu_r]",
+)
+_only = click.option(
+    "--only",
+    type=click.Choice(["map", "overlay"]),
+    help="Draw only this, not the picture beside it.",
+)
+
+
 def out(default: str) -> Callable:
     """The option --out."""
     return click.option(

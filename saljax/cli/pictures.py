@@ -1,19 +1,57 @@
 """The pictures that `saljax explain` draws: one an image, and all together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import matplotlib
 import numpy as np
 
 from saljax.cli.asked import Run
 from saljax.report import grids
+from saljax.report.encoded import DPI, encoded
 from saljax.runs import records, store
+from saljax.runs.hyperparameters import named
 from saljax.runs.inputs import Input
 from saljax.runs.kept import Work
 
 MOST_ROWS = 20
 """Most images, and most classes of an image, in one picture. Our choice."""
+
+
+class Style(NamedTuple):
+    """How pictures are drawn; None: as they are by default.
+
+    Attributes:
+        ending: png, pdf or svg.
+        dpi: pixels an inch.
+        colormap: see `overlays.Scale.own`.
+        only: "map" or "overlay".
+    """
+
+    ending: str | None = None
+    dpi: int | None = None
+    colormap: str | None = None
+    only: str | None = None
+
+    def check(self) -> None:
+        """Raise ValueError where matplotlib does not know the colors."""
+        if self.colormap is not None:
+            named(self.colormap, list(matplotlib.colormaps), "colormap")
+
+    @property
+    def is_asked_for(self) -> bool:
+        """What is drawn already may be drawn otherwise."""
+        return self != Style()
+
+    def rows(self, rows: Sequence[grids.Row]) -> list[grids.Row]:
+        """Rows in these colors, of these panels."""
+        found = [grids.colored(row, self.colormap or "") for row in rows]
+        return [grids.only(row, self.only == "overlay") for row in found] if self.only else found
+
+    def encoded(self, rows: Sequence[grids.Row]) -> bytes:
+        """A file of rows."""
+        return encoded(grids.grid(rows), self.ending or "png", self.dpi or DPI)
 
 
 class Pictures:
@@ -22,11 +60,12 @@ class Pictures:
     Args:
         folder: where to write.
         run: what is drawn.
+        style: how.
         wanted: draw at all.
     """
 
-    def __init__(self, folder: Path, run: Run, wanted: bool = True):
-        self._folder, self._run, self._wanted = folder, run, wanted
+    def __init__(self, folder: Path, run: Run, style: Style, wanted: bool = True):
+        self._folder, self._run, self._style, self._wanted = folder, run, style, wanted
         self._drawn: dict[str, list[grids.Row]] = {}
 
     def add(
@@ -52,9 +91,9 @@ class Pictures:
         above = [records.title_drawn(t["class"], t["probability"]) for t in targets]
         small = ", ".join(filter(None, [run.other_side(record), run.detail]))
         rows = grids.rows(image.whole, maps, above, small, run.captions, run.signed, image.place)
-        self._drawn[name] = rows[:MOST_ROWS]
-        if is_new or not self._path(name).exists():
-            store.write(self._path(name), grids.png(grids.grid(self._drawn[name])))
+        self._drawn[name] = self._style.rows(rows[:MOST_ROWS])
+        if is_new or self._style.is_asked_for or not self.path(name).exists():
+            store.write(self.path(name), self._style.encoded(self._drawn[name]))
         if len(self._drawn) > MOST_ROWS:  # the pictures of all would fill the memory
             del self._drawn[name]
 
@@ -66,7 +105,9 @@ class Pictures:
         """Names of explanations that are there and yet to be drawn: to be shown, or lost."""
         shown = self._shown(work) if len(self._shown(work)) > 1 else []
         names = [name for name in work.paths if name in work.there] if self._wanted else []
-        return [name for name in names if name in shown or not self._path(name).exists()]
+        if self._style.is_asked_for:
+            return names
+        return [name for name in names if name in shown or not self.path(name).exists()]
 
     def write_together(self, work: Work) -> int:
         """Draw all on one page, if there are several; return how many they are."""
@@ -74,12 +115,13 @@ class Pictures:
         if len(rows) < 2:
             return 0
         sheet = rows if self._run.captions else grids.sheet(rows)
-        store.write(self._path(work.together), grids.png(grids.grid(sheet)))
+        store.write(self.path(work.together), self._style.encoded(sheet))
         return len(rows)
 
     def _shown(self, work: Work) -> list[str]:
         """Names of those on the page of all."""
         return [n for n in work.paths if n in work.there or n in self._drawn][:MOST_ROWS]
 
-    def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.png"
+    def path(self, name: str) -> Path:
+        """Of the picture of an explanation, or of its map where none is drawn."""
+        return self._folder / f"{name}.{self._style.ending or 'png' if self._wanted else 'npy'}"

@@ -3,20 +3,17 @@
 Figures are made with matplotlib's objects, never with pyplot's global state.
 """
 
-import contextlib
-import io
-import warnings
-from collections.abc import Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from saljax.data.folders import Edges
+from saljax.report.encoded import font
+from saljax.report.encoded import png as png
 from saljax.report.overlays import middle_slices
 from saljax.report.panels import INK, MEANING, PALE, Panel, draw, legend, scale_shown
 
@@ -25,17 +22,6 @@ PANEL = 2.6
 TALLEST, FLATTEST = 1.4, 0.1
 """Height of a panel over that side: what is taller is narrower, what is flatter stretched. Our
 choice."""
-DPI = 144
-MADE_BY = f"saljax {version('saljax')}"
-"""Written into each picture, so that none is taken for one to be explained."""
-
-
-@contextlib.contextmanager
-def font() -> Iterator[None]:
-    """The font that comes with matplotlib; letters that it does not have are shown as boxes."""
-    with rc_context({"font.family": "DejaVu Sans"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing", UserWarning)
-        yield
 
 
 class Row(NamedTuple):
@@ -163,10 +149,25 @@ def sheet(rows: Sequence[Row]) -> list[Row]:
         Rows for `grid`, without titles; an image's title is the caption of its picture.
     """
     pairs = [
-        (row.panels[0]._replace(caption=row.title), row.panels[-1]._replace(caption=""))
+        (
+            row.panels[0]._replace(caption=row.title),
+            *(panel._replace(caption="") for panel in row.panels[1:][-1:]),
+        )
         for row in rows
     ]
     return [Row("", "", sum(pairs[i : i + 2], ())) for i in range(0, len(pairs), 2)]
+
+
+def colored(row: Row, colors: str) -> Row:
+    """The row with other colors, see `overlays.Scale.own`."""
+    return row._replace(panels=tuple(panel._replace(colors=colors) for panel in row.panels))
+
+
+def only(row: Row, over: bool) -> Row:
+    """The row without the picture, its maps all over it or all by themselves."""
+    of_maps = [panel for panel in row.panels if panel.saliency is not None]
+    there = [panel for panel in of_maps if panel.over == over]
+    return row._replace(panels=tuple(p._replace(over=over) for p in there or of_maps), after=0)
 
 
 class Page(Figure):
@@ -219,7 +220,7 @@ def grid(rows: Sequence[Row]) -> Figure:
             axes = figure.add_axes(box, frame_on=False)
             draw(axes, panel)
             if panel.saliency is not None:
-                legend(axes, panel.saliency, (wide, tall), panel.signed)
+                legend(axes, panel, (wide, tall))
     return figure
 
 
@@ -267,11 +268,3 @@ def _size(image: np.ndarray) -> tuple[float, float]:
     height, width = (middle_slices(image) if image.ndim == 4 else image).shape[:2]
     wide = PANEL * min(TALLEST * width / height, 1)
     return wide, max(wide * height / width, FLATTEST * PANEL)
-
-
-def png(figure: Figure) -> bytes:
-    """The figure as the bytes of a PNG file."""
-    buffer = io.BytesIO()
-    with font():
-        figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": MADE_BY})
-    return buffer.getvalue()

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from saljax.report.grids import font
+from saljax.report.encoded import font
 from saljax.report.panels import INK, PALE
 
 WIDE, TALL = 4.2, 3.2

@@ -1,5 +1,6 @@
 """A map and the picture under it, as one picture."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import matplotlib
@@ -12,6 +13,14 @@ COLORS = "inferno"
 """Perceptually uniform, dark where nothing is, readable in gray and by the color-blind."""
 SIGNED = "RdBu_r"
 """White where nothing is; red speaks for the class, blue against it."""
+GLOW = 0.72
+"""How far up its colors an overlay goes: what is above is too pale to be seen on white. Our
+choice."""
+DIVERGING = {
+    "PiYG", "PRGn", "BrBG", "PuOr", "RdGy", "RdBu", "RdYlBu", "RdYlGn", "Spectral", "coolwarm",
+    "bwr", "seismic", "berlin", "managua", "vanimo",
+}  # fmt: skip
+"""Colors around a middle, in matplotlib."""
 NEGATIVE = 0.05
 """Share of the largest value that the lowest must be below zero for a map to be signed: less is
 rounding, or a few pixels of it. Our choice."""
@@ -24,11 +33,13 @@ class Scale(NamedTuple):
         low: the value shown as the darkest or bluest.
         high: the value shown as the brightest or reddest.
         signed: around zero, which is in the middle.
+        own: name of other colors, taken where they have a middle and the map is signed, or neither.
     """
 
     low: float
     high: float
     signed: bool
+    own: str = ""
 
     def __call__(self, saliency: Float[np.ndarray, "*spatial"]) -> Float[np.ndarray, "*spatial"]:
         """Return values in [0, 1], or in [-1, 1] where the map is signed; zeros if constant."""
@@ -40,7 +51,9 @@ class Scale(NamedTuple):
     @property
     def colors(self) -> str:
         """Name of the color map."""
-        return SIGNED if self.signed else COLORS
+        has_middle = self.own.removesuffix("_r") in DIVERGING
+        default = SIGNED if self.signed else COLORS
+        return self.own if self.own and has_middle == self.signed else default
 
 
 def scale_of(
@@ -78,10 +91,12 @@ def overlay(
     saliency: Float[np.ndarray, "map_height map_width"],
     percentile: float = 100.0,
     signed: bool | None = None,
+    colors: str = "",
 ) -> Float[np.ndarray, "rows columns 3"]:
     """Lay a map over its picture.
 
-    Important pixels glow and the rest fades to a dark gray; of a signed map, what speaks for the
+    Important pixels glow and the rest fades to a dark gray, without the palest colors, which would
+    not be seen on snow; of a signed map, what speaks for the
     class is red, what speaks against it blue, and the rest a light gray.
 
     Args:
@@ -89,6 +104,7 @@ def overlay(
         saliency: raw map of the same part of the world.
         percentile: as in `scale_of`.
         signed: as in `scale_of`.
+        colors: see `Scale.own`.
 
     Returns:
         (rows, columns, 3) in [0, 1], in the finer resolution of the two.
@@ -97,18 +113,18 @@ def overlay(
         max(image.shape[0], saliency.shape[0]),
         max(image.shape[1], saliency.shape[1]),
     )
-    scale = scale_of(saliency, percentile, signed)
+    scale = scale_of(saliency, percentile, signed)._replace(own=colors)
     heat = scale(resample(saliency, shape))[..., None]
     image = np.broadcast_to(resample(image, shape), (*shape, 3))
     gray = image.mean(axis=-1, keepdims=True)
     if scale.signed:
-        ends = matplotlib.colormaps[SIGNED]((0.07, 0.93))[:, :3]
+        ends = matplotlib.colormaps[scale.colors]((0.07, 0.93))[:, :3]
         faded, glow = 0.5 + 0.5 * gray, np.where(heat < 0, *ends)
         strength = 0.8 * abs(heat)
     else:
         faded = 0.5 * gray + heat * (image - 0.5 * gray)
-        glow = matplotlib.colormaps[COLORS](heat[..., 0])[..., :3]
-        strength = 0.4 * heat
+        glow = matplotlib.colormaps[scale.colors](GLOW * heat[..., 0])[..., :3]
+        strength = 0.6 * heat
     return np.clip((1 - strength) * faded + strength * glow, 0, 1).astype(np.float32)
 
 
@@ -138,3 +154,20 @@ def middle_slices(
     return np.concatenate(
         [np.pad(part, [(0, rows - part.shape[0]), *rest]) for part in slices], axis=1
     )
+
+
+def slice_names(shape: Sequence[int]) -> list[tuple[int, str]]:
+    """What `middle_slices` shows of a volume.
+
+    Args:
+        shape: (D, H, W, ...), the axes z, y and x.
+
+    Returns:
+        Of each slice its first column, and which it is and what goes right and down in it.
+    """
+    depth, height, width = shape[:3]
+    return [
+        (0, f"z = {depth // 2}: x \u2192, y \u2193"),
+        (width, f"y = {height // 2}: x \u2192, z \u2193"),
+        (2 * width, f"x = {width // 2}: y \u2192, z \u2193"),
+    ]

@@ -7,9 +7,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from saljax.data.folders import Edges, cut, whole_pixels
-from saljax.report.overlays import Scale, faint, middle_slices, overlay, scale_of
+from saljax.report.overlays import (
+    GLOW,
+    Scale,
+    faint,
+    middle_slices,
+    overlay,
+    scale_of,
+    slice_names,
+)
 
 SMOOTH = "hanning"
 PERCENTILE = 99.5
@@ -34,6 +43,7 @@ class Panel(NamedTuple):
         signed: see `overlays.scale_of`.
         place: left, upper, right and lower edge, in pixels of `image`, of what the map is of, which
             may be less than all of it, or more; None: all of it.
+        colors: see `overlays.Scale.own`.
     """
 
     image: np.ndarray
@@ -44,6 +54,12 @@ class Panel(NamedTuple):
     boxes: np.ndarray | None = None
     signed: bool | None = None
     place: Edges | None = None
+    colors: str = ""
+
+    @property
+    def scale(self) -> Scale:
+        """How its map is colored."""
+        return scale_shown(np.asarray(self.saliency), self.signed)._replace(own=self.colors)
 
 
 def draw(axes: Axes, panel: Panel) -> None:
@@ -59,6 +75,9 @@ def draw(axes: Axes, panel: Panel) -> None:
     if image.ndim == 4:
         image = middle_slices(image)
         saliency = None if saliency is None else middle_slices(saliency)
+    for column, name in slice_names(panel.image.shape) if panel.image.ndim == 4 else ():
+        edge = withStroke(linewidth=1.2, foreground="black")
+        axes.text(column, 0, name, fontsize=5, color="white", va="top", path_effects=[edge])
     height, width = image.shape[:2]
     whole = (0, 0, width, height)
     left, top, right, bottom = place = whole if place is None else whole_pixels(place, image.shape)
@@ -68,9 +87,9 @@ def draw(axes: Axes, panel: Panel) -> None:
         if place != whole:
             _show(axes, faint(image), whole)
         part = cut(image, place)
-        _show(axes, overlay(part, saliency, PERCENTILE, panel.signed), place)
+        _show(axes, overlay(part, saliency, PERCENTILE, panel.signed, panel.colors), place)
     else:
-        scale = scale_shown(saliency, panel.signed)
+        scale = panel.scale
         norm = Normalize(-1 if scale.signed else 0, 1)
         _show(axes, scale(saliency), place, cmap=scale.colors, norm=norm)
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
@@ -106,7 +125,7 @@ def _draw_signal(axes: Axes, panel: Panel) -> None:
     axes.set(xlim=extent[:2], ylim=extent[2:])
     line = INK
     if panel.saliency is not None:
-        scale = scale_shown(panel.saliency, panel.signed)
+        scale = panel.scale
         line = INK if scale.signed else "white"
         brightest = 1.5 if panel.over else 1.0  # the line stays visible over orange, or over red
         norm = Normalize(-brightest if scale.signed else 0, brightest)
@@ -116,27 +135,24 @@ def _draw_signal(axes: Axes, panel: Panel) -> None:
         axes.plot(panel.image, color=line, linewidth=1.2)
 
 
-def legend(
-    axes: Axes, saliency: np.ndarray, size: tuple[float, float], signed: bool | None = None
-) -> None:
+def legend(axes: Axes, panel: Panel, size: tuple[float, float]) -> None:
     """Draw a strip of the colors of a map below its panel, and the values at its ends.
 
     Args:
         axes: of the panel.
-        saliency: its map.
-        size: width and height of the panel in inches.
-        signed: see `overlays.scale_of`.
+        panel: with a map.
+        size: its width and height in inches.
     """
-    wide, tall = size
-    scale = scale_shown(saliency, signed)
+    scale, (wide, tall) = panel.scale, size
     style = {"fontsize": 6, "color": PALE, "va": "center", "parse_math": False}
     strip = axes.inset_axes((0.0, -0.1 / tall, 0.52 / wide, 0.045 / tall))
     strip.set_axis_off()
     if not scale.high > scale.low:
         strip.text(0, 0.5, f"{scale.low:.2g} everywhere", transform=strip.transAxes, **style)
         return
-    colors = np.linspace(0, 1, 256)[None]
-    strip.imshow(colors, cmap=scale.colors, aspect="auto", extent=(0, 1, 0, 1))
+    is_laid = panel.over and panel.image.ndim > 2 and not scale.signed
+    colors, norm = np.linspace(0, GLOW if is_laid else 1, 256)[None], Normalize(0, 1)
+    strip.imshow(colors, cmap=scale.colors, norm=norm, aspect="auto", extent=(0, 1, 0, 1))
     low = 0.0 if abs(scale.low) < ROUNDED * scale.high else scale.low
     ends = f"{low:.2g} (against it) to {scale.high:.2g} (for it)" if scale.signed else ""
     ends = ends or f"{low:.2g} to {scale.high:.2g}"

@@ -105,14 +105,14 @@ def index(folder: Path) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
     for name, record in explained(folder):
-        picture = f"{name}.png" if (folder / f"{name}.png").exists() else ""
+        drawn = [n for n in (name + ending for ending in store.DRAWN) if (folder / n).exists()]
         method = record.get("method") or "+".join(record.get("methods", ()))
         first: Sequence[Any] = record.get("prediction", ())[:1]
         for target in record.get("targets", ()):
             table.writerow(
                 [
                     record.get("image"), target["class"], target["index"], target["probability"],
-                    *[one["class"] for one in first], method, picture, f"{name}.npy",
+                    *[one["class"] for one in first], method, *(drawn or [""])[:1], f"{name}.npy",
                     f"{name}.json",
                 ]
             )  # fmt: skip

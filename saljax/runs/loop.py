@@ -67,6 +67,7 @@ def explain_all(
     *,
     batch_size: int,
     key: jax.Array | None = None,
+    timed: Callable[[float, int], None] | None = None,
 ) -> Iterator[Explained]:
     """Explain images of one shape as they come, a batch at a time.
 
@@ -81,6 +82,8 @@ def explain_all(
         choose_targets: scores (K,) -> (T,) class indices to explain, T the same for all images.
         batch_size: images in one call of `explain`.
         key: for random methods.
+        timed: told, before the first batch is explained, how many seconds a forward pass of one
+            image took, and how many targets each has.
 
     Yields:
         One `Explained` an image, in order.
@@ -99,6 +102,11 @@ def explain_all(
         stack, ids = together(pixels + [pixels[-1]] * (batch_size - len(batch)))
         scores = np.asarray(wait(score(score_fn, stack)))
         targets = np.stack([choose_targets(row) for row in scores]).astype(np.int32)
+        if timed is not None:
+            start = time.monotonic()
+            wait(score(score_fn, stack))  # compiled by now
+            timed((time.monotonic() - start) / batch_size, targets.shape[1])
+            timed = None
         per_method = []
         for method, explained, one_class in asks:
             subject, separate = of[id(explained)], one_class or targets.shape[1] == 1

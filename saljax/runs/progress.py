@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 PATIENCE = 1.0
 """Seconds before anything is shown: what is done by then needs no progress bar. Our choice."""
@@ -22,6 +23,8 @@ def progress(
 ) -> Iterator[Callable[..., None]]:
     """A bar of items done, with time elapsed, time left and speed, on stderr, gone at the end.
 
+    Where it is known what an item will take, the bar moves within it too, by the clock alone.
+
     Nothing is shown before `PATIENCE` has passed. Where stderr is not a terminal a line is written
     every `EVERY` seconds instead. What is printed meanwhile goes through `cleared`, or it would be
     printed into the bar.
@@ -34,10 +37,11 @@ def progress(
 
     Yields:
         A function to call after each item, or with the number of items done; with what is `said`
-        of them in place of their speed; and with what is in `work` from now on.
+        of them in place of their speed; with what is in `work` from now on; and with the seconds
+        that one item is `expected` to take.
     """
     if quiet:
-        yield lambda items=1, said="", work="": None
+        yield lambda items=1, said="", work="", expected=None: None
         return
     bar = _Bar(description, total, item)
     bar = bar if bar.is_seen else _Lines(description, total, item)
@@ -80,6 +84,28 @@ def speed(items: int, seconds: float, item: str) -> str:
     return f"{rate:.3g} {item}s/s" if rate >= 1 else f"{1 / rate:.3g} s {article} {item}"
 
 
+class _Guess:
+    """How much of the item in work is done, by the clock alone.
+
+    A compiled program says nothing while it runs, and asking it to would slow it down.
+    """
+
+    def __init__(self):
+        self._expected, self._since = 0.0, time.monotonic()
+
+    def advance(self, items: int, expected: float | None) -> None:
+        """Some are done, or each is expected to take so many seconds."""
+        self._expected = self._expected if expected is None else expected
+        if items or expected is not None:
+            self._since = time.monotonic()
+
+    @property
+    def share(self) -> float:
+        """In [0, 1), and no more than that however long it takes; 0 where nothing is known."""
+        gone = (time.monotonic() - self._since) / self._expected if self._expected else 0.0
+        return min(gone, 0.95)
+
+
 class _Bar:
     """A bar of rich that can be taken away for a moment."""
 
@@ -87,11 +113,21 @@ class _Bar:
         from rich import progress as rich
         from rich.console import Console
 
-        console = Console(stderr=True)
+        console, guess = Console(stderr=True), _Guess()
+
+        class Moving(rich.BarColumn):
+            """It moves within an item too."""
+
+            def render(self, task: rich.Task) -> Any:
+                bar = super().render(task)
+                bar.completed = min(task.completed + guess.share, total)
+                return bar
+
+        self._guess = guess
         self._bar = rich.Progress(
             rich.SpinnerColumn(),
             "{task.description}",
-            rich.BarColumn(bar_width=20),
+            Moving(bar_width=20),
             rich.MofNCompleteColumn(),
             rich.TimeElapsedColumn(),
             rich.TextColumn("{task.fields[speed]}"),
@@ -105,11 +141,16 @@ class _Bar:
             speed_estimate_period=MEMORY,
         )
         self.is_seen = console.is_terminal
-        self._task = self._bar.add_task(description, total=total, speed="", work="")
+        self._task = self._bar.add_task(
+            description, total=total, speed="", work="", guess=self._guess
+        )
         self._lock, self._shown = threading.RLock(), False
         self._item, self._done, self._start = item, 0, time.monotonic()
 
-    def advance(self, items: int = 1, said: str = "", work: str = "") -> None:
+    def advance(
+        self, items: int = 1, said: str = "", work: str = "", expected: float | None = None
+    ) -> None:
+        self._guess.advance(items, expected)
         self._done += items
         seconds = time.monotonic() - self._start
         said = said or speed(self._done, seconds, self._item)
@@ -144,10 +185,13 @@ class _Lines:
 
     def __init__(self, description: str, total: int, item: str):
         self._description, self._total, self._item = description, total, item
-        self._done, self._said, self._work = 0, "", ""
+        self._done, self._said, self._work, self._guess = 0, "", "", _Guess()
         self._start, self._over = time.monotonic(), threading.Event()
 
-    def advance(self, items: int = 1, said: str = "", work: str = "") -> None:
+    def advance(
+        self, items: int = 1, said: str = "", work: str = "", expected: float | None = None
+    ) -> None:
+        self._guess.advance(items, expected)
         self._done, self._said, self._work = self._done + items, said, work
 
     def show(self) -> None:
@@ -159,6 +203,7 @@ class _Lines:
                 self._said or speed(self._done, seconds, self._item),
                 "" if left is None else f"{lasting(left)} left",
                 self._work,
+                f"about {self._guess.share:.0%} of this one" if self._guess.share else "",
             )
             sys.stderr.write(f"saljax: {', '.join(filter(None, parts))}\n")
             sys.stderr.flush()

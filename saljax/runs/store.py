@@ -23,7 +23,9 @@ MARK = b"Software\0saljax "
 """What the pictures of saljax say of themselves, see `report.grids.png`."""
 KEYED = "-0123456789abcdef.json"
 """What stands after a name where a `key` is in it."""
-ENDINGS = (".png", ".npy", ".json")
+DRAWN = (".png", ".pdf", ".svg")
+"""Endings of pictures that saljax draws."""
+ENDINGS = (*DRAWN, ".npy", ".json")
 """Of the files that `saljax explain` writes for each image."""
 
 

@@ -137,6 +137,24 @@ def test_the_whole_picture_with_black_beside_it(tmp_path):
     assert second["crop"] == [0, 0, 24, 20] and second["framing"] == "none"
 
 
+def test_pictures_can_be_drawn_again_otherwise(tmp_path, capsys):
+    """The map stays, and the other pictures."""
+    out = tmp_path / "out"
+    explain = ["explain", save(tmp_path / "a.png"), "--out", str(out), *QUICK]
+    assert cli.main(explain) == 0
+    made = (out / "a.npy").stat().st_mtime_ns
+    words = ["--format", "svg", "--only", "map", "--colormap", "viridis", "--dpi", "72"]
+    assert cli.main([*explain, *words]) == 0
+    assert "1 of 1 are there already" in capsys.readouterr().out
+    assert files(out) == ["a.json", "a.npy", "a.png", "a.svg"]
+    assert (out / "a.npy").stat().st_mtime_ns == made
+    drawn = (out / "a.svg").read_text()
+    assert "map: brighter" in drawn and "overlay" not in drawn
+    before = (out / "a.png").read_bytes()
+    assert cli.main([*explain, "--dpi", "40"]) == 0
+    assert len((out / "a.png").read_bytes()) < len(before)
+
+
 def test_quiet_says_only_what_goes_wrong(tmp_path, capsys):
     sources = [save(tmp_path / "a.png"), str(tmp_path / "absent.png")]
     assert cli.main(["explain", *sources, "--out", str(tmp_path / "out"), *QUICK, "--quiet"]) == 2
@@ -605,6 +623,8 @@ def test_one_line_for_each_bad_image_and_nothing_written(tmp_path, capsys):
         (["--short-side", "8"], ["--short-side 8", "16"]),
         (["--crop", "none", "--short-side", "20"], ["--short-side", "--crop center"]),
         (["--crop", "none", "--model", "cube"], ["cube takes arrays"]),
+        (["--colormap", "infern"], ["'infern'", "inferno"]),
+        (["--format", "jpg"], ["--format", "svg"]),
         (["--range", "5"], ["--range", "two numbers"]),
         (["--range", "5,1"], ["--range", "first must be less"]),
     ],

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from saljax.report import grids
+from saljax.report.encoded import MADE_BY, encoded
 
 RNG = np.random.default_rng(0)
 
@@ -99,6 +100,35 @@ def test_panels_have_the_shape_of_their_pictures():
     np.testing.assert_allclose(
         [size.max() for size in sizes], grids.PANEL * np.array([1, 1.4, 1, 1])
     )
+
+
+def test_a_volume_says_which_slices_are_shown():
+    image = RNG.random((8, 9, 10, 1)).astype(np.float32)
+    (row,) = grids.rows(image, RNG.random((1, 1, 8, 9, 10)).astype(np.float32), ["a"])
+    for axes in grids.grid([row]).axes:
+        said = {text.get_text()[:5]: text.get_position()[0] for text in axes.texts}
+        assert said == {"z = 4": 0, "y = 4": 10, "x = 5": 20}
+
+
+def test_maps_alone_or_laid_over_in_other_colors():
+    """Colors around a middle are those of signed maps, others those of the rest."""
+    image, maps = np.ones((6, 6, 3)), RNG.random((2, 1, 6, 6)).astype(np.float32)
+    for number, over in [(1, True), (1, False), (2, True), (2, False)]:
+        (row,) = grids.rows(image, maps[:number], ["a"], captions="xy")
+        left = grids.only(row, over)
+        assert [panel.over for panel in left.panels] == [over] * number
+    signed = row._replace(panels=tuple(p._replace(signed=True) for p in row.panels[1:]))
+    for colors, expected in [("magma", ("magma", "RdBu_r")), ("PuOr", ("inferno", "PuOr"))]:
+        shown = [grids.colored(one, colors).panels[-1].scale.colors for one in (row, signed)]
+        assert tuple(shown) == expected
+
+
+@pytest.mark.parametrize(("ending", "start"), [("pdf", b"%PDF"), ("svg", b"<?xml")])
+def test_pictures_for_print_have_letters(ending, start):
+    (row,) = grids.rows(np.ones((3, 3, 3)), np.eye(3, dtype=np.float32)[None, None], ["a heron"])
+    first, second = (encoded(grids.grid([row]), ending) for _ in range(2))
+    assert first == second and first.startswith(start) and MADE_BY.encode() in first
+    assert (b"a heron" in first) == (ending == "svg")  # PDF packs them
 
 
 def test_text_is_text():

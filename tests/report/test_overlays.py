@@ -1,6 +1,7 @@
 """Maps over pictures: what is bright, what is gray, and what a constant map does."""
 
 import numpy as np
+import pytest
 
 from saljax.report import overlays
 
@@ -18,11 +19,11 @@ def test_a_signed_map_is_shown_around_zero():
     """From -m to m, m the larger end; a little below zero is rounding."""
     saliency = np.array([[-1.0, 0.0], [2.0, 4.0]], np.float32)
     scale = overlays.scale_of(saliency)
-    assert scale == (-4, 4, True)
+    assert scale[:3] == (-4, 4, True)
     np.testing.assert_allclose(scale(saliency), [[-0.25, 0], [0.5, 1]])
     below = overlays.scale_of(-saliency - 10)
-    assert below == (-14, 14, True) and below(-saliency - 10).max() < 0
-    assert overlays.scale_of(np.array([-0.01, 1.0])) == (-0.01, 1.0, False)
+    assert below[:3] == (-14, 14, True) and below(-saliency - 10).max() < 0
+    assert overlays.scale_of(np.array([-0.01, 1.0]))[:3] == (-0.01, 1.0, False)
     assert not overlays.scale_of(np.zeros(3)).signed
     one_pixel = np.append(np.linspace(0, 1, 999), -1).astype(np.float32)
     assert overlays.scale_of(one_pixel).signed
@@ -32,8 +33,8 @@ def test_a_signed_map_is_shown_around_zero():
 def test_a_method_may_say_whether_its_maps_are_signed():
     """What lies below zero is then only little; or zero is the middle though nothing is below."""
     saliency = np.array([[-1.0, 0.0], [2.0, 4.0]], np.float32)
-    assert overlays.scale_of(saliency, signed=False) == (-1, 4, False)
-    assert overlays.scale_of(abs(saliency), signed=True) == (-4, 4, True)
+    assert overlays.scale_of(saliency, signed=False)[:3] == (-1, 4, False)
+    assert overlays.scale_of(abs(saliency), signed=True)[:3] == (-4, 4, True)
     image = np.full((2, 2, 3), 0.5, np.float32)
     shown = [overlays.overlay(image, saliency, signed=signed) for signed in (None, False)]
     assert shown[0][0, 0, 2] > shown[0][0, 0, 0] + 0.05  # blue
@@ -84,3 +85,14 @@ def test_middle_slices():
     np.testing.assert_array_equal(shown[:2, 4:8], volume[:, 1])
     np.testing.assert_array_equal(shown[:2, 8:], volume[:, :, 2])
     assert overlays.middle_slices(volume[..., None]).shape == (3, 11, 1)
+
+
+@pytest.mark.parametrize("ground", [(1, 1, 1), (1, 0.85, 0.1)])
+def test_what_matters_is_seen_on_snow_and_on_yellow(ground):
+    """Farther from the ground, and from where nothing is, than a glance can miss."""
+    image = np.broadcast_to(np.float32(ground), (8, 8, 3))
+    saliency = np.zeros((8, 8), np.float32)
+    saliency[2:4, 2:4] = 1
+    laid = overlays.overlay(image, saliency)
+    for other in (laid[7, 7], np.float32(ground)):
+        assert abs(laid[3, 3] - other).max() > 0.2

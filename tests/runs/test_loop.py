@@ -44,6 +44,17 @@ def test_equals_explain(batch_size):
         np.testing.assert_allclose(result.saliency[0, 0], expected[i], rtol=1e-4)
 
 
+def test_what_a_pass_takes_is_told_once_before_the_first_map():
+    told = []
+    found = explain_all(
+        [Ask(GLAS)], SCORE_FN, images(3), best, batch_size=2, timed=lambda *of: told.append(of)
+    )
+    next(found)
+    ((seconds, targets),) = told
+    assert 0 < seconds < 60 and targets == 1
+    assert len(list(found)) == 2 and len(told) == 1
+
+
 def test_several_methods_and_targets_are_the_first_axes():
     both = [GLAS, partial(saljax.glas, grid=2, parts="light")]
     two = explain_all(

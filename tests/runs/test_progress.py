@@ -95,6 +95,35 @@ def test_a_line_now_and_then_where_no_terminal_is(monkeypatch, capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_how_much_of_one_is_done_goes_by_the_clock(monkeypatch):
+    """Of the seconds it is expected to take, and never all of it."""
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    guess = progress._Guess()
+    shares = [guess.share]
+    guess.advance(0, 20.0)
+    for now[0] in (5.0, 90.0):
+        shares.append(guess.share)
+    guess.advance(1, None)
+    now[0] = 100.0
+    assert [*shares, guess.share] == [0.0, 0.25, 0.95, 0.5]
+
+
+def test_the_bar_moves_within_an_item(monkeypatch):
+    """Where it ends has a sign of its own, which an empty bar has not."""
+    terminal = opened(monkeypatch)
+    with progress.progress("explaining", 1, "image") as advance:
+        while "explaining" not in terminal.getvalue():
+            time.sleep(0.01)
+        assert "\u257a" not in terminal.getvalue()
+        advance(0, work="a.png", expected=1e-3)
+        time.sleep(0.01)
+        advance(0, work="b.png")
+        while "b.png" not in (bar := terminal.lines()[-1]):
+            time.sleep(0.01)
+        assert "0/1" in bar and "\u257a" in bar
+
+
 def test_quiet(monkeypatch):
     terminal = opened(monkeypatch)
     with progress.progress("explaining", 4, "image", quiet=True) as advance:
