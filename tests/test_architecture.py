@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "evaluation": {"evaluation", "runs", *BELOW},
     "training": {"training", "runs", *BELOW},
     "report": {"report", "metrics", "methods", "data", "core", "ops"},
+    "page": {"page", "report", "evaluation", "runs", *BELOW},
 }
 JAXPRS = {f"core/{name}.py" for name in ("program", "inlined", "kinds", "pointwise", "opened")}
 MODULES = sorted(ROOT.rglob("*.py"))

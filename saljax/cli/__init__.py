@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-EXTRA = {"click", "docstring_parser", "matplotlib", "PIL", "rich", "safetensors"}
+EXTRA = {"click", "docstring_parser", "jinja2", "matplotlib", "PIL", "rich", "safetensors"}
 """What the command imports beside what the library does."""
 
 

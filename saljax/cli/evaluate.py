@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from saljax.cli import options
+from saljax.cli import options, report
 from saljax.cli.console import MISTAKE, command, echo, fetching, mistakes, say
 
 
@@ -80,6 +80,13 @@ from saljax.cli.console import MISTAKE, command, echo, fetching, mistakes, say
     help="Photographs in the picture.",
 )
 @click.option(
+    "--page",
+    default=500,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Photographs in page/index.html; 0: no page. `saljax report` makes one later.",
+)
+@click.option(
     "--per-class", is_flag=True, help="Also write per_class.csv, the table of each class by itself."
 )
 @options.seed
@@ -103,6 +110,7 @@ def evaluate(
     number: int | None,
     references: bool,
     pictures: int,
+    page: int,
     per_class: bool,
     seed: int,
     batch_size: int | None,
@@ -113,7 +121,7 @@ def evaluate(
 
     Writes the table as table.md, .csv, .tex, and .json with all settings; values.csv, a line an
     image, method and metric; differences.csv, paired, with intervals; curves.csv, curves.png and
-    pictures.png; under maps and values what they are made
+    pictures.png; page/index.html, to look at all of it; under maps and values what they are made
     from. Interrupted, the same command goes on where it was; with other settings it computes what
     they change.
     """
@@ -123,6 +131,7 @@ def evaluate(
     from saljax.evaluation import cases, measures, rows
     from saljax.evaluation.study import Study
     from saljax.evaluation.study import evaluate as judge
+    from saljax.page import run
     from saljax.runs import classifier, records, store, targets
     from saljax.runs.hyperparameters import named
     from saljax.runs.progress import progress
@@ -191,4 +200,6 @@ def evaluate(
             store.write(out / "pictures.png", drawn)
             written.append("pictures.png")
         echo(f"-> {out}: {', '.join(written)}")
+        if page:
+            report.write(run.read(out), out / "page", page)
     ctx.exit(MISTAKE if complaints else 0)

@@ -10,7 +10,7 @@ import click
 import jax
 
 import saljax
-from saljax.cli import convert, demo, evaluate, explain, layers, lists, options, train
+from saljax.cli import convert, demo, evaluate, explain, layers, lists, options, report, train
 from saljax.cli.console import INTERRUPTED, MISTAKE, echo, say
 
 MOST_PROGRAMS = 1000
@@ -65,6 +65,7 @@ def keep_programs() -> None:
 for command in (
     explain.explain,
     evaluate.evaluate,
+    report.report,
     demo.demo,
     lists.methods,
     lists.metrics,

@@ -19,7 +19,19 @@ from saljax.data import folders
 SIZE = 16
 LABELS = ("red", "green", "blue")
 FEW = ["--metrics", "pointing_game,skewness", "--set", "pointing_game.tolerance=2"]
-QUICK = ["--model", "tiny", "--set", "glas.grid=3", "--batch-size", "2", "--pictures", "0", *FEW]
+QUICK = [
+    "--model",
+    "tiny",
+    "--set",
+    "glas.grid=3",
+    "--batch-size",
+    "2",
+    "--pictures",
+    "0",
+    "--page",
+    "0",
+    *FEW,
+]
 
 
 def color_logits(weights, images):
@@ -177,6 +189,10 @@ def test_values_of_every_image_method_and_metric(data):
     np.testing.assert_allclose(
         float(points[2]["mean"]), found["all", "IoU, map >= 0.5", "glas"][0], rtol=1e-4
     )
+    assert cli.main(["report", str(data / "out")]) == 0
+    page = data / "out/page"
+    assert len(list((page / "photo").iterdir())) == len(list((page / "maps").iterdir())) == 5
+    assert "saljax evaluate --data" in (page / "index.html").read_text()
     (data / "values.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match="is no values.csv"):
         saljax.read_values(data / "values.csv")
@@ -191,7 +207,8 @@ def test_folders_of_classes(data):
     words = ["--metrics", "skewness", "--no-references", "--methods", "gradient"]
     assert cli.main(
         ["evaluate", "--data", str(data / "in"), "--out", str(data / "out"), *words,
-         "--model", "tiny", "--batch-size", "2", "--pictures", "1", "--number", "4"]
+         "--model", "tiny", "--batch-size", "2", "--pictures", "1", "--number", "4",
+         "--page", "1"]
     ) == 0  # fmt: skip
     images = record(data)["images"]
     assert [one["image"] for one in images] == [
