@@ -4,8 +4,8 @@ r"""What explainers that learn cost, in use and in training: ratios measured in 
     python experiments/benchmarks/learned.py --weights FILE --training --batch 16
 
 An explanation is one call of `saljax.explain` of a whole batch, beside the bare classifier's
-forward pass of the same batch and one step of meaningful perturbation (of the 300 its paper takes):
-what 15 steps take longer than 5, over 10.
+forward pass of the same batch and, with `--optimized`, one step of meaningful perturbation (of the
+300 its paper takes): what 15 steps take longer than 5, over 10.
 A step of training is beside the classifier's own forward-and-backward pass of the same batch, with
 the derivative of the loss with respect to all weights, as when it was trained. The explainers have
 learned nothing, which costs the same. They take turns; a ratio is that of medians, of seconds on
@@ -48,20 +48,21 @@ def forward_and_backward(score_fn, images, labels):
     return jax.grad(loss)(state)
 
 
-def in_use(score_fn, images, targets):
+def in_use(score_fn, images, targets, optimized):
     """Name -> what to run."""
     probabilities = saljax.scores.probabilities(score_fn)
     yield "forward", functools.partial(forward, score_fn, images)
     for name, explainer in drawn(score_fn, images[0]):
         yield name, functools.partial(saljax.explain, explainer, score_fn, images, targets)
-    for number in (5, 15):
+    for number in (5, 15) if optimized else ():
         method = functools.partial(saljax.meaningful_perturbation, num_steps=number)
         explain = functools.partial(saljax.explain, method, probabilities, images, targets)
         yield f"meaningful perturbation, {number} steps", explain
 
 
-def in_training(score_fn, images, targets):
+def in_training(score_fn, images, targets, optimized):
     """As `in_use`; the classifier's activations are computed in the step, none are kept."""
+    del optimized
     bare = functools.partial(forward_and_backward, score_fn, images, targets)
     yield "forward and backward", bare
     arrays, rest = split_arrays(as_pytree(score_fn))
@@ -93,6 +94,7 @@ if __name__ == "__main__":
     parser.add_argument("--model", default="resnet50")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--training", action="store_true")
+    parser.add_argument("--optimized", action="store_true")
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--turns", type=int, default=5)
     options = parser.parse_args()
@@ -101,7 +103,9 @@ if __name__ == "__main__":
     shape = saljax.models.info(options.model).input_shape
     images = jax.random.uniform(jax.random.key(0), (options.batch, *shape))
     targets = jnp.arange(options.batch, dtype=jnp.int32)
-    runs = list((in_training if options.training else in_use)(score_fn, images, targets))
+    runs = list(
+        (in_training if options.training else in_use)(score_fn, images, targets, options.optimized)
+    )
     for _, run in runs:
         run()
     taken = {name: [] for name, _ in runs}
@@ -109,7 +113,7 @@ if __name__ == "__main__":
         for name, run in runs:
             taken[name].append(seconds(run))
     medians = {name: np.median(times, axis=0) for name, times in taken.items()}
-    if not options.training:
+    if options.optimized and not options.training:
         few, more = list(medians.values())[-2:]
         medians["meaningful perturbation, each further step"] = (more - few) / 10
     bare = medians[runs[0][0]]
