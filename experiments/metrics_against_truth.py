@@ -36,10 +36,9 @@ from saljax.metrics.localization.explainability import average_precision
 from saljax.runs import classifier
 
 METHODS = (
-    "gradient,input_x_gradient,smoothgrad,integrated_gradients,guided_backprop,deconvnet,lrp,"
-    "attn_lrp,deep_lift,grad_cam,grad_cam_plus_plus,layer_cam,early_layer_cam=layer_cam,"
-    "excitation_backprop,early_excitation=excitation_backprop,occlusion,glas,rise,dre,masking_model,"
-    "variational"
+    "gradient,input_x_gradient,smoothgrad,integrated_gradients,guided_backprop,deconvnet,attn_lrp,"
+    "deep_lift,grad_cam,grad_cam_plus_plus,early_layer_cam=layer_cam,excitation_backprop,"
+    "early_excitation=excitation_backprop,occlusion,glas,rise,dre,masking_model,variational"
 )
 LEFT_OUT = {"localization_error", "completeness", "pointing_game_fong", "effective_complexity"}
 """Metrics that judge half of the pictures, or few methods; or are another's twin here; or count
@@ -53,10 +52,12 @@ SETTINGS = {
     "glas": {"grid": 9, "sigma_light": 1.5, "sigma_shadow": 1.5, "sigma_spatial": 1.5},
     "rise": {"num_masks": 200},
     "faithfulness": {"sigma": BLUR, "kernel": 23},
-    "pixel_flipping": {"num_steps": 50},
-    "sensitivity_n": {"num_sizes": 8, "num_samples": 40},
-    "monotonicity": {"num_steps": 96},
-    "infidelity": {"num_samples": 200},
+    "pixel_flipping": {"num_steps": 32},
+    "mu_fidelity": {"num_samples": 100},
+    "sensitivity_n": {"num_sizes": 6, "num_samples": 25},
+    "monotonicity": {"num_steps": 48},
+    "monotonicity_correlation": {"num_samples": 4},
+    "infidelity": {"num_samples": 100},
     "sensitivity": {"num_samples": 4},
 }
 """Of methods as cheap as they come, and of metrics: lengths in proportion to 96 x 96, samples fewer
@@ -249,13 +250,19 @@ def drawn(found, path):
     figure.savefig(path, dpi=110)
 
 
-def main(number, out, picture):
+def main(number, out, picture, more_maps):
     scenes = birds(number)
     write(scenes, out / "birds")
-    names = [name for name in measures.MEASURES if name not in LEFT_OUT]
+    names = [
+        name
+        for name, known in measures.MEASURES.items()
+        if name not in LEFT_OUT and (more_maps or known.needs != "method")
+    ]
+    used = {row.partition("=")[0] for row in METHODS.split(",")} | set(names)
+    settings = {name: own for name, own in SETTINGS.items() if name in used}
     command = ["--data", str(out / "birds"), "--boxes", str(out / "boxes.json")]
     command += ["--model", "birdlets", "--target", "label", "--pictures", "3"]
-    found = evaluated(out / "evaluation", number, METHODS, names, SETTINGS, command)
+    found = evaluated(out / "evaluation", number, METHODS, names, settings, command)
     true = truths(found.maps, scenes)
     columns = [Column(f"truth: {name}", "higher", true[name]) for name in TRUTHS] + found.columns
     print(f"\n{number} birds, {len(found.methods)} methods\n")
@@ -300,5 +307,8 @@ if __name__ == "__main__":
     parser.add_argument("--number", type=int, default=20)
     parser.add_argument("--out", type=Path, default=Path("out/truth"))
     parser.add_argument("--picture", type=Path)
+    parser.add_argument(
+        "--more-maps", action="store_true", help="metrics that ask for more maps of each method too"
+    )
     options = parser.parse_args()
-    main(options.number, options.out, options.picture)
+    main(options.number, options.out, options.picture, options.more_maps)
