@@ -127,7 +127,7 @@ def evaluated(out, number, methods, names, settings, command):
     compared = [row.name for row in asked if not row.is_reference]
     values, maps = {}, {}
     for row in asked:
-        files = sorted((out / "maps" / row.name).glob("*.npy"))
+        files = sorted((out / "maps" / row.name).glob("*.npy"))[:number]
         records = [out / "values" / row.name / f"{file.stem}.json" for file in files]
         values[row.name] = [json.loads(record.read_text())["values"] for record in records]
         maps[row.name] = np.stack([np.load(file) for file in files])
