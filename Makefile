@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 
-.PHONY: demo test lint format docs docs-serve gallery clean
+.PHONY: demo test lint format docs docs-serve gallery notebooks clean
 
 demo: $(VENV)/installed-cli
 	$(VENV)/bin/saljax demo --out demo
@@ -27,6 +27,9 @@ docs: $(VENV)/installed-docs
 
 docs-serve: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs serve
+
+notebooks: $(VENV)/installed-notebooks
+	$(VENV)/bin/python docs/making/notebooks.py $(ARGS)
 
 gallery: $(VENV)/installed-cli
 	$(VENV)/bin/python docs/making/gallery.py $(ARGS)

@@ -85,5 +85,5 @@ for ax in axes.flat:
     ax.axis("off")
 
 # %% [markdown]
-# White outlines are the evidence that is known. *bird* and *against* have none: the words before
-# leave them little choice, and their maps are noise stretched to full brightness.
+# White outlines are the evidence that is known. Words without one, such as *a* and *bird*, are said
+# whatever the picture shows: their maps are noise stretched to full brightness.

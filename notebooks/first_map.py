@@ -33,7 +33,7 @@ from saljax.data import birdlets
 
 # %%
 score_fn = saljax.scores.probabilities(saljax.models.load("birdlets"))
-birds = [birdlets.sample(seed=5, index=i) for i in range(4)]
+birds = [birdlets.sample(seed=5, index=i) for i in range(3)]
 images = jnp.asarray(np.stack([bird.image for bird in birds]))
 targets = np.asarray([bird.label for bird in birds])
 
@@ -42,13 +42,14 @@ for bird, scores in zip(birds, score_fn(images), strict=True):
 
 # %% [markdown]
 # A method explains one image; `explain` makes one compiled program of it for many. Keywords are the
-# method's hyperparameters. Large sigmas find the bird, small ones the part that decides.
+# method's hyperparameters (the paper's grid is 15 x 15). Large sigmas find the bird, small ones the
+# part that decides.
 
 # %%
 sigmas = [6.0, 3.0, 1.5]
 maps = [
     saljax.explain(
-        functools.partial(saljax.glas, sigma_light=s, sigma_shadow=s, sigma_spatial=s),
+        functools.partial(saljax.glas, grid=12, sigma_light=s, sigma_shadow=s, sigma_spatial=s),
         score_fn,
         images,
         targets,
@@ -57,7 +58,7 @@ maps = [
 ]
 
 # %%
-figure, axes = plt.subplots(len(birds), 1 + len(sigmas), figsize=(8, 8), squeeze=False)
+figure, axes = plt.subplots(len(birds), 1 + len(sigmas), figsize=(8, 6), squeeze=False)
 for row, bird in enumerate(birds):
     axes[row, 0].imshow(bird.image)
     axes[row, 0].set_title(birdlets.SPECIES[bird.label], fontsize=9)

@@ -30,7 +30,7 @@ from saljax.data import birdlets
 from saljax.ops import perturb
 
 score_fn = saljax.scores.probabilities(saljax.models.load("birdlets"))
-birds = [birdlets.sample(seed=5, index=i) for i in range(3)]
+birds = [birdlets.sample(seed=5, index=i) for i in range(2)]
 images = np.stack([bird.image for bird in birds])
 targets = np.asarray([bird.label for bird in birds])
 
@@ -39,7 +39,7 @@ targets = np.asarray([bird.label for bird in birds])
 #
 # The paper's sizes are meant for 224 x 224 pixels, these pictures have 96 x 96. With `details` a
 # method says how its optimization went; every field of the record has the axis of images first. The
-# three masks are optimized side by side in one compiled program.
+# masks of all birds are optimized side by side in one compiled program.
 
 # %%
 smaller = functools.partial(
@@ -49,7 +49,7 @@ smaller = functools.partial(
     mask_sigma=2.0,
     jitter=2,
     l1=5e-3,
-    num_steps=60,
+    num_steps=40,
     details=True,
 )
 found = {
@@ -80,11 +80,11 @@ areas = (0.02, 0.1)
 extremal = functools.partial(
     saljax.extremal_perturbation,
     areas=areas,
-    step=3,
+    step=6,
     sigma=9.0,
     max_blur=8.0,
-    num_steps=120,
-    learning_rate=0.05,
+    num_steps=40,
+    learning_rate=0.1,
     details=True,
 )
 logits = saljax.models.load("birdlets")
@@ -96,7 +96,7 @@ shown = {
     "what preservation keeps": found["preservation"].saliency,
     **{f"{100 * a:g} % of the area": extremal.masks[:, i] for i, a in enumerate(areas)},
 }
-figure, axes = plt.subplots(len(birds), 1 + len(shown), figsize=(11, 8))
+figure, axes = plt.subplots(len(birds), 1 + len(shown), figsize=(11, 5.5))
 for row, bird in enumerate(birds):
     axes[row, 0].imshow(bird.image)
     axes[row, 0].set_title(birdlets.SPECIES[bird.label], fontsize=9)
@@ -119,10 +119,10 @@ figure.tight_layout()
 saliencies = {game: record.saliency for game, record in found.items()}
 saliencies["extremal"] = extremal.saliency
 saliencies["RISE"] = saljax.explain(
-    functools.partial(saljax.rise, num_masks=300), score_fn, images, targets, key=jax.random.key(1)
+    functools.partial(saljax.rise, num_masks=150), score_fn, images, targets, key=jax.random.key(1)
 )
 insertion = functools.partial(
-    saljax.metrics.insertion_deletion, score_fn, step=2 * 96, insertion_baseline=0.5
+    saljax.metrics.insertion_deletion, score_fn, step=16 * 96, insertion_baseline=0.5
 )
 insertion = jax.jit(jax.vmap(insertion))
 on_part = jax.vmap(saljax.metrics.share_on_part)

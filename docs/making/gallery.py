@@ -75,16 +75,17 @@ def explained(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[np.nda
 
 def strip(name: str, maps: np.ndarray, shown: list) -> bytes:
     """The maps over their birds, side by side, as JPEG."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     from saljax.report import grids
 
     panels = [
-        grids.Panel(bird.image, saliency, "", METHODS[name].signed, outline=bird.diagnostic_mask)
-        for bird, saliency in zip(shown, maps, strict=True)
+        grids.Panel(bird.image, m, "", outline=bird.diagnostic_mask, signed=METHODS[name].signed)
+        for bird, m in zip(shown, maps, strict=True)
     ]
     drawn = grids.png(grids.grid([grids.Row("", "", tuple(panels))]))
     page = Image.open(io.BytesIO(drawn)).convert("RGB")
+    page = page.crop(ImageOps.invert(page).getbbox())
     page = page.resize((WIDTH, WIDTH * page.height // page.width), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     page.save(buffer, "jpeg", quality=80, optimize=True)
