@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -14,8 +14,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from saljax.core import foreign
-from saljax.core.ask import ask, last_line_first
+from saljax.core import checks, foreign
+from saljax.core.ask import ask, asked, last_line_first
 from saljax.core.compiled import at_once, closed
 from saljax.core.keys import RandomKey, own
 from saljax.core.types import Images, Method, ScoreFn
@@ -33,6 +33,8 @@ def explain(
     *,
     key: RandomKey | None = None,
     ids: Int[Array, " batch"] | np.ndarray | None = None,
+    batch_size: int | None = None,
+    progress: Callable[[int, int], Any] | None = None,
 ) -> Any:
     """Explain many images with a method that explains one, as one compiled program.
 
@@ -49,7 +51,12 @@ def explain(
         mesh = jax.make_mesh((8,), ("data",))
         images = jax.device_put(images, NamedSharding(mesh, PartitionSpec("data")))
 
-    Memory grows with N times the method's `chunk_size`; call it with a few images at a time.
+    Memory grows with N times the method's `chunk_size`, or with `batch_size` times it: many images
+    are explained that many at a time, by one program, the last batch filled with copies of its last
+    image. Their maps are the same.
+
+        method = functools.partial(saljax.rise, num_masks=500)
+        maps = saljax.explain(method, score_fn, images, targets, batch_size=8, progress=print)
 
     Args:
         method: a method of saljax, or one with its signature; hyperparameters are given with
@@ -66,6 +73,9 @@ def explain(
         key: for random methods, of any generator; `jax.random.key(0)` if not given. Image i uses
             `fold_in(own(key), ids[i])`, see `saljax.core.keys`.
         ids: (N,) integers that name the images; 0..N-1 if not given.
+        batch_size: images in work at once, in a loop on the host; images of numpy are copied to the
+            device batch by batch. None: all of them.
+        progress: called after each batch with the number of images done and N.
 
     Returns:
         Maps (N, *spatial), or (N, T, *spatial); larger is more important. A method that was asked
@@ -73,9 +83,20 @@ def explain(
 
     Raises:
         ValueError: `targets` or `ids` do not go with the images or are no whole numbers of 32 bits,
-            or targets are one-hot; images are integers, or colors of 0 to 255; `key` is no key, or
-            the method has one already. A class that does not exist gives a map of NaN.
+            or targets are one-hot, or classes that do not exist; images are integers, or colors of
+            0 to 255; the method has no such hyperparameter; `key` is no key, or the method has one
+            already; `batch_size` is none, or given inside a jit or for sharded images. Inside a
+            jit a class that does not exist gives a map of NaN. So does an image with NaN
+            everywhere, and the maps of the others are what they are.
     """
+    _check_keywords(method)
+    if batch_size is not None:
+        checks.count(batch_size=batch_size)
+        return _in_batches(
+            method, score_fn, images, targets, key, ids, batch_size, progress or (lambda *_: None)
+        )
+    if progress is not None:
+        raise ValueError("`progress` goes with `batch_size`; all at once there is none to tell.")
     # Of numpy's a copy: the program runs on when this call has returned and they may change.
     images = jnp.array(images, copy=not isinstance(images, jax.Array))
     image_ops.check(images)
@@ -84,8 +105,6 @@ def explain(
     ids = jnp.arange(number) if ids is None else _whole("ids", ids, number)
     if images.dtype.itemsize < 4:
         images = images.astype(jnp.float32)
-    if isinstance(method, functools.partial) and "key" in method.keywords:
-        raise ValueError("give `key` to `explain`, which makes of it one for each image.")
     _refuse_one_hot(score_fn, images, targets)
     threefry = jax.random.key(0, impl="threefry2x32") if key is None else own(key)
     keys = jax.vmap(jax.random.fold_in, (None, 0))(threefry, ids)
@@ -97,10 +116,47 @@ def explain(
     arrays, program = closed(run, images, targets, keys, within=devices or at_once)
     if devices is not None:
         arrays = devices.put(arrays, PartitionSpec())
-    with last_line_first():
+    with last_line_first(), asked() as classes:
         found = _explain(arrays, images, targets, keys, program=program)
+    _refuse_no_class(targets, _classes.setdefault(program, max(classes, default=None)))
     foreign.warn_of_channels_first(images.shape)
     return found
+
+
+def _in_batches(method, score_fn, images, targets, key, ids, batch_size, progress):
+    """As `explain`, a batch after the other."""
+    number = len(images)
+    if isinstance(images, Tracer) or _sharded(images) is not None:
+        raise ValueError(
+            "`batch_size` is a loop on the host; inside a jit, or for sharded images, give fewer "
+            "of them."
+        )
+    targets = _whole("targets", targets, number)
+    ids = jnp.arange(number) if ids is None else _whole("ids", ids, number)
+    _refuse_one_hot(score_fn, images, targets)
+    parts = []
+    for start in range(0, max(number, 1), batch_size):
+        rows = np.minimum(np.arange(start, start + batch_size), number - 1)[: number or 0]
+        found = explain(method, score_fn, images[rows], targets[rows], key=key, ids=ids[rows])
+        parts.append(jax.block_until_ready(found))
+        progress(min(start + batch_size, number), number)
+    return jax.tree.map(lambda *each: jnp.concatenate(each)[:number], *parts)
+
+
+def _check_keywords(method):
+    """Name a hyperparameter that a method does not have, and those that it has."""
+    if not isinstance(method, functools.partial):
+        return
+    if "key" in method.keywords:
+        raise ValueError("give `key` to `explain`, which makes of it one for each image.")
+    parameters = inspect.signature(method.func).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    for keyword in method.keywords:
+        if keyword not in {p.name for p in parameters}:
+            name = getattr(method.func, "__name__", type(method.func).__name__)
+            raise ValueError(f"{name} has no `{keyword}`; it has {', '.join(known) or 'none'}.")
 
 
 @functools.partial(jax.jit, static_argnames="program")
@@ -127,10 +183,25 @@ def _whole(name, values, number):
     if isinstance(values, np.ndarray) and np.any(values != values.astype(np.int32)):
         raise ValueError(f"`{name}` must fit 32 bits; got {values.min()} to {values.max()}.")
     if values.shape[:1] != (number,) or values.ndim > (2 if name == "targets" else 1):
+        one = " One image is images[None], and its target [target]." if values.size == 1 else ""
         raise ValueError(
             f"`{name}` must have one entry an image, {number} of them; got shape {values.shape}."
+            f"{one}"
         )
     return jnp.asarray(values).astype(jnp.int32)
+
+
+_classes: dict[Any, int | None] = {}
+"""How many classes there are, seen while a program was traced."""
+
+
+def _refuse_no_class(targets, number):
+    if number is None or isinstance(targets, Tracer) or not targets.is_fully_addressable:
+        return
+    there = np.asarray(targets)
+    if there.size and not 0 <= there.min() <= there.max() < number:
+        wrong = there[(there < 0) | (there >= number)][0]
+        raise ValueError(f"`targets` must be classes in 0..{number - 1}; got {wrong}.")
 
 
 def _refuse_one_hot(score_fn, images, targets):

@@ -156,6 +156,7 @@ def test_no_images_give_no_maps(score_fn):
     [
         ({"targets": [0, 1]}, "`targets`.*8 of them"),
         ({"targets": np.eye(5, dtype=int)[np.arange(8) % 5]}, "looks one-hot.*argmax"),
+        ({"targets": 1}, r"8 of them; got shape \(\). One image is images\[None\]"),
         ({"targets": None}, "`targets` must be whole numbers; got None"),
         ({"images": 255 * np.ones((8, 12, 12, 3))}, r"in \[0, 1\]; got colors up to 255"),
         ({"ids": np.arange(3)}, "`ids`.*8 of them"),
@@ -176,9 +177,51 @@ def test_wrong_arguments(score_fn, images, targets, arguments, message):
 
 
 @pytest.mark.parametrize("method", [GLAS, RGLAS])
-def test_a_class_that_does_not_exist_gives_nan_and_not_the_last_class(method, score_fn, images):
-    maps = saljax.explain(method, score_fn, images[:2], [4, 5])
+def test_a_class_that_does_not_exist_is_named_or_gives_nan(method, score_fn, images):
+    """Not the last class: before the program is compiled, afterwards, and inside a jit."""
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"`targets` must be classes in 0..4; got 5"):
+            saljax.explain(method, score_fn, images[:2], [4, 5])
+    with pytest.raises(ValueError, match="got -1"):
+        saljax.explain(method, score_fn, images[:2], [-1, 0])
+    maps = jax.jit(lambda t: saljax.explain(method, score_fn, images[:2], t))(jnp.array([4, 5]))
     assert np.isfinite(maps[0]).all() and np.isnan(maps[1]).all()
+
+
+def test_many_images_a_few_at_a_time(score_fn, images, targets):
+    """The same maps, one program, and somebody who is told; numpy's are not copied at once."""
+    method, told, rows = functools.partial(saljax.rise, num_masks=4), [], []
+
+    class Images(np.ndarray):
+        def __getitem__(self, taken):
+            rows.append(np.shape(taken))
+            return np.asarray(self)[taken]
+
+    key = jax.random.key(3)
+    few = np.asarray(images).view(Images)
+    found = saljax.explain(
+        method, score_fn, few, targets, key=key, batch_size=3, progress=lambda *of: told.append(of)
+    )
+    assert told == [(3, 8), (6, 8), (8, 8)] and rows == [(3,)] * 3
+    programs = explain._explain._cache_size()
+    assert saljax.explain(method, score_fn, images[:3], targets[:3], key=key).shape == (3, 12, 12)
+    assert explain._explain._cache_size() == programs
+    expected = saljax.explain(method, score_fn, images, targets, key=key)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    none = saljax.explain(method, score_fn, images[:0], [], batch_size=3)
+    assert none.shape == (0, 12, 12)
+
+
+def test_what_is_wrong_with_batches_and_hyperparameters(score_fn, images, targets):
+    with pytest.raises(ValueError, match="`batch_size` must be"):
+        saljax.explain(GLAS, score_fn, images, targets, batch_size=0)
+    with pytest.raises(ValueError, match="`progress` goes with `batch_size`"):
+        saljax.explain(GLAS, score_fn, images, targets, progress=print)
+    with pytest.raises(ValueError, match="a loop on the host"):
+        jax.jit(lambda x: saljax.explain(GLAS, score_fn, x, targets, batch_size=2))(images)
+    wrong = functools.partial(saljax.glas, sigma=3.0)
+    with pytest.raises(ValueError, match="glas has no `sigma`; it has grid, sigma_light, "):
+        saljax.explain(wrong, score_fn, images, targets)
 
 
 @pytest.mark.usefixtures("as_users_run")
