@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from saljax.cli import options
-from saljax.cli.console import MISTAKE, described, echo, fetching, mistakes, say
+from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 
 
 @click.command(cls=options.OfMethod)
@@ -49,6 +49,12 @@ from saljax.cli.console import MISTAKE, described, echo, fetching, mistakes, say
 @options.values
 @options.framing
 @options.drawing
+@click.option(
+    "--sanity",
+    is_flag=True,
+    help="Also show what each method makes of the classifier with its last layers random, up to "
+    "all of them: NAME.sanity.png. A map that stays explains something else.",
+)
 @click.option("--no-pictures", is_flag=True, help="Write maps and records alone.")
 @click.option("--quiet", is_flag=True, help="Say only what goes wrong.")
 @click.pass_context
@@ -74,6 +80,7 @@ def explain(
     dpi: int | None,
     colormap: str | None,
     only: str | None,
+    sanity: bool,
     no_pictures: bool,
     quiet: bool,
     **hyperparameters: Any,
@@ -89,12 +96,13 @@ def explain(
     import jax
 
     from saljax.cli import asked
+    from saljax.cli.job import Job
     from saljax.cli.pictures import Pictures, Style
-    from saljax.runs import classifier, cost, inputs, kept, records, store, targets
+    from saljax.runs import classifier, inputs, kept, store, targets
     from saljax.runs.hyperparameters import coarse_to_fine
-    from saljax.runs.loop import explain_all
     from saljax.runs.progress import progress
     from saljax.runs.reading import Reading
+    from saljax.runs.sanity import Sanity
 
     complaints = []
 
@@ -126,56 +134,28 @@ def explain(
         paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))
         run = asked.Run(rows, known, framing, tuple(sigmas or ()), seed)
         work = kept.work(paths, out, {**run.decides(), "target": list(wanted), "range": values})
+        key = jax.random.key(seed)
+        strip = Sanity(asks, known.probabilities, about.input_shape, key) if sanity else None
     reading = Reading(work.paths, about.input_shape, framing, values, complain, say)
     drawings = Pictures(out, run, style, wanted=not no_pictures)
+    job = Job(out, run, asks, work, reading, drawings, complain, tell)
     if work.there:
         tell(f"{len(work.there)} of {len(work.paths)} are there already, in {out}")
-
-    def foretell(seconds: float, number: int) -> None:
-        """Say what is to come, once a pass of one image is known to take so many seconds."""
-        passes = cost.passes(asks, known.probabilities, about.input_shape, number)
-        expected = passes * seconds
-        first = next(iter(reading.taken))
-        advance(0, work=work.paths[first].name, expected=expected)
-        if expected * len(work.todo) > cost.LONG and not quiet:
-            say(cost.said(passes, expected, len(work.todo)))
-
     with mistakes(), progress("explaining", len(work.todo), "image", quiet) as advance:
-        for result in explain_all(
-            asks,
-            known.probabilities,
-            reading.all(work.todo, advance),
-            choose,
-            batch_size=batch_size or (1 if len(work.todo) == 1 else jax.device_count()),
-            key=jax.random.key(seed),
-            timed=foretell,
-        ):
-            advance()
-            name, image = result.name, reading.taken.pop(result.name)
-            path = work.paths[name]
-            if result.problem:
-                complain(path, result.problem)
-                continue
-            record = run.record(path, image, result) | {"made_from": work.made_from[name]}
-            try:
-                drawings.add(name, image, result.saliency, record)
-                store.write_array(out / f"{name}.npy", records.squeezed(result.saliency))
-                store.write_json(out / f"{name}.json", record)
-            except OSError as error:
-                if error.errno not in store.OF_NAMES:
-                    raise
-                drawings.forget(name)
-                complain(path, described(error))
-                continue
-            tell(f"{path}: {run.said(record)} -> {drawings.path(name)}")
+        size = batch_size or (1 if len(work.todo) == 1 else jax.device_count())
+        job.explain(choose, size, key, advance, say if not quiet else lambda text: None)
         for name in drawings.missing(work):
-            if (image := reading.one(name)) is not None:
-                record = store.read_json(out / f"{name}.json") or {}
-                maps = store.read_array(out / f"{name}.npy")
-                maps = run.maps(maps, record, image.image.ndim - 1)
-                drawings.add(name, image, maps, record, is_new=False)
+            if (there := job.read_again(name)) is not None:
+                drawings.add(name, *there, is_new=False)
         if number := drawings.write_together(work):
             tell(f"{number} images together -> {drawings.path(work.together)}")
         if sum(1 for _ in kept.explained(out)) > 1 and not kept.write_index(out):
             say(f"{out / 'index.csv'} is of somebody else; no index was written")
+    if strip is not None:
+        unchecked = job.unchecked()
+        with mistakes(), progress("checking", len(unchecked), "image", quiet) as advance:
+            for name in unchecked:
+                advance(0, work=work.paths[name].name)
+                job.check(name, strip)
+                advance()
     ctx.exit(MISTAKE if complaints else 0)

@@ -14,6 +14,7 @@ from saljax.runs import records, store
 from saljax.runs.hyperparameters import named
 from saljax.runs.inputs import Input
 from saljax.runs.kept import Work
+from saljax.runs.sanity import Step
 
 MOST_ROWS = 20
 """Most images, and most classes of an image, in one picture. Our choice."""
@@ -96,6 +97,46 @@ class Pictures:
             store.write(self.path(name), self._style.encoded(self._drawn[name]))
         if len(self._drawn) > MOST_ROWS:  # the pictures of all would fill the memory
             del self._drawn[name]
+
+    def add_sanity(
+        self,
+        name: str,
+        image: Input,
+        maps: np.ndarray,
+        record: Mapping[str, Any],
+        steps: Sequence[Sequence[Step]],
+    ) -> Path:
+        """Draw the maps of partly random classifiers beside those of the trained one.
+
+        Args:
+            name: of the files of an explanation.
+            image: the picture.
+            maps: (M, *spatial), of the first class.
+            record: what is written down about the image.
+            steps: of each map.
+
+        Returns:
+            Where the picture is, or the numbers where none is wanted.
+        """
+        target, methods = record["targets"][0], self._run.captions or [self._run.rows[0].name]
+        title = records.title_drawn(target["class"], target["probability"])
+        rows = []
+        for caption, sign, trained, own in zip(methods, self._run.signed, maps, steps, strict=True):
+            captions = ["trained", *(step.caption for step in own)]
+            saliency = [trained, *(step.saliency for step in own)]
+            signs = [sign] * len(captions)
+            detail = f"{caption}, {self._run.known.about.name}"
+            rows.append(grids.comparison(image.shown, saliency, captions, title, detail, signs))
+        numbers = {
+            caption: [step.record() for step in own]
+            for caption, own in zip(methods, steps, strict=True)
+        }
+        path = self._folder / f"{name}.sanity.json"
+        store.write_json(path, {"made_from": record["made_from"], "methods": numbers})
+        if self._wanted:
+            path = self.path(f"{name}.sanity")
+            store.write(path, self._style.encoded(self._style.rows(rows)))
+        return path
 
     def forget(self, name: str) -> None:
         """It could not be written."""

@@ -155,6 +155,26 @@ def test_pictures_can_be_drawn_again_otherwise(tmp_path, capsys):
     assert len((out / "a.png").read_bytes()) < len(before)
 
 
+def test_maps_of_a_classifier_with_random_layers(tmp_path, capsys):
+    """In a picture of their own, made once; what has no weights to see is refused before."""
+    out = tmp_path / "out"
+    explain = ["explain", save(tmp_path / "a.png"), "--out", str(out), *QUICK]
+    assert cli.main(explain) == 0
+    assert cli.main([*explain, "--sanity"]) == 0
+    assert files(out) == ["a.json", "a.npy", "a.png", "a.sanity.json", "a.sanity.png"]
+    (step,) = json.loads((out / "a.sanity.json").read_text())["methods"]["glas"]
+    assert step["random"] == 1 and -1 <= step["spearman"] <= 1
+    assert "1 of 1 are there already" in capsys.readouterr().out
+    made = (out / "a.sanity.png").stat().st_mtime_ns
+    assert cli.main([*explain, "--sanity"]) == 0
+    assert (out / "a.sanity.png").stat().st_mtime_ns == made
+    np.save(tmp_path / "v.npy", np.zeros((4, 5, 6, 1), np.float32))
+    words = ["--model", "cube", "--grid", "2", "--sanity", "--out", str(tmp_path / "other")]
+    capsys.readouterr()
+    refused(capsys, ["explain", str(tmp_path / "v.npy"), *words], "no parameters that can be seen")
+    assert not (tmp_path / "other").exists()
+
+
 def test_quiet_says_only_what_goes_wrong(tmp_path, capsys):
     sources = [save(tmp_path / "a.png"), str(tmp_path / "absent.png")]
     assert cli.main(["explain", *sources, "--out", str(tmp_path / "out"), *QUICK, "--quiet"]) == 2

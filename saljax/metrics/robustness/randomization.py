@@ -1,5 +1,6 @@
 """Sanity checks: does a map change when the classifier, or the class, does?"""
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import jax
@@ -76,9 +77,7 @@ def randomization(
     checks.one_of(get_args(Order), order=order)
     checks.one_of(get_args(Values), values=values)
     explain, key = explaining.with_key(method, key), keys.own(key)
-    leaves, structure = jax.tree.flatten(score_fn)
-    ordered = parameters.layers(score_fn, image, is_parameter)
-    changed = _random(leaves, ordered, key) if init is None else _of(init, leaves, structure)
+    leaves, structure, ordered, changed = _parts(score_fn, image, key, init, is_parameter)
     depth = {leaf: i for i, layer in enumerate(ordered) for leaf in layer.leaves}
     last = len(ordered) - 1
 
@@ -97,7 +96,42 @@ def randomization(
         return explain(jax.tree.unflatten(structure, given), image, target)
 
     found = jax.lax.map(explained, jnp.arange(last + 2, dtype=jnp.int32))
-    return jax.lax.map(lambda one: _alike(found[0], one, values), found[1:])
+    return jax.lax.map(lambda one: alike(found[0], one, values), found[1:])
+
+
+def cascade(
+    score_fn: ScoreFn,
+    image: Image,
+    *,
+    key: keys.RandomKey,
+    init: ScoreFn | None = None,
+    is_parameter: parameters.IsParameter = parameters.is_parameter,
+) -> tuple[list[parameters.Layer], Callable[[int], ScoreFn]]:
+    """The classifiers of `randomization` "top-down", one by one, to look at what they explain.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), a pytree.
+        image: (*spatial, C), of which the shape alone counts.
+        key: for the random layers.
+        init: see `randomization`.
+        is_parameter: see `randomization`.
+
+    Returns:
+        The layers, first to last, and a function of a number: the score function of which so many
+        last layers are random. All share the programs of `saljax.explain`.
+
+    Raises:
+        ValueError: as of `randomization`.
+    """
+    parts = _parts(score_fn, image, keys.own(key), init, is_parameter)
+    leaves, structure, ordered, changed = parts
+
+    def at(number: int) -> ScoreFn:
+        random = {leaf for layer in ordered[len(ordered) - number :] for leaf in layer.leaves}
+        given = [changed[i] if i in random else leaf for i, leaf in enumerate(leaves)]
+        return jax.tree.unflatten(structure, given)
+
+    return ordered, at
 
 
 def efficient_randomization(
@@ -135,9 +169,7 @@ def efficient_randomization(
     """
     checks.count(num_bins=num_bins)
     explain, key = explaining.with_key(method, key), keys.own(key)
-    leaves, structure = jax.tree.flatten(score_fn)
-    ordered = parameters.layers(score_fn, image, is_parameter)
-    changed = _random(leaves, ordered, key) if init is None else _of(init, leaves, structure)
+    leaves, structure, ordered, changed = _parts(score_fn, image, key, init, is_parameter)
     random = {leaf for layer in ordered for leaf in layer.leaves}
 
     def explained(step):
@@ -190,7 +222,15 @@ def random_logit(
     drawn = jax.random.randint(key, (), 0, number - 1, jnp.int32)
     classes = jnp.stack([target, drawn + (drawn >= target).astype(jnp.int32)])
     found = jax.lax.map(lambda one: explain(score_fn, image, one), classes)
-    return _alike(found[0], found[1], values)
+    return alike(found[0], found[1], values)
+
+
+def _parts(score_fn, image, key, init, is_parameter):
+    """Leaves and structure of a classifier, its layers, and other leaves."""
+    leaves, structure = jax.tree.flatten(score_fn)
+    ordered = parameters.layers(score_fn, image, is_parameter)
+    changed = _random(leaves, ordered, key) if init is None else _of(init, leaves, structure)
+    return leaves, structure, ordered, changed
 
 
 def _random(leaves, layers, key):
@@ -211,7 +251,10 @@ def _of(init, leaves, structure):
     return other
 
 
-def _alike(first, second, values):
+def alike(
+    first: Float[Array, "*spatial"], second: Float[Array, "*spatial"], values: Values = "absolute"
+) -> similarity.Similarity:
+    """How alike two maps are, as `randomization` has it; `values` as there."""
     if values == "absolute":
         first, second = jnp.abs(first), jnp.abs(second)
     return similarity.Similarity(
