@@ -360,7 +360,7 @@ def test_channels_first_are_read_as_such(case):
 
     first = jax.tree_util.Partial(channels_first, *weights)
     found = method(first, image, 1, to_spatial=lambda a: jnp.moveaxis(a, 0, -1))
-    last = jax.tree_util.Partial(channels_first, *weights, moved=False)
+    last = jax.tree_util.Partial(functools.partial(channels_first, moved=False), *weights)
     if case.method.func is not saljax.information_bottleneck:
         close(found, method(last, image, 1))  # but its noise is drawn in the layout of the layer
     close(found, method(first, image, 1))
