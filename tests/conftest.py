@@ -1,18 +1,19 @@
 """Eight virtual CPU devices, strict dtypes, and the small scorers that tests share."""
 
-import importlib.metadata
 import os
+from importlib.metadata import version
 
 # The tests spend their time compiling tiny programs: less than half without LLVM's optimizations
 # and, where XLA still has the older generator of code for the CPU, without the newer one.
-flags = [
-    "--xla_backend_optimization_level=0",
-    "--xla_cpu_parallel_codegen_split_count=1",
-    "--xla_force_host_platform_device_count=8",
-]
-if importlib.metadata.version("jaxlib").startswith("0.10."):
-    flags.append("--xla_cpu_use_fusion_emitters=false")
-os.environ["XLA_FLAGS"] = " ".join([*flags, os.environ.get("XLA_FLAGS", "")])
+os.environ["XLA_FLAGS"] = " ".join(
+    [
+        "--xla_backend_optimization_level=0",
+        "--xla_cpu_parallel_codegen_split_count=1",
+        "--xla_force_host_platform_device_count=8",
+        "--xla_cpu_use_fusion_emitters=false" * version("jaxlib").startswith("0.10."),
+        os.environ.get("XLA_FLAGS", ""),
+    ]
+)
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):  # nothing is left in the cache of whoever tests
     os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
