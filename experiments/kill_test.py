@@ -3,8 +3,8 @@
 Generated birds and their boxes are written to a folder and evaluated once in peace. Then a second
 run is killed (SIGKILL, its whole process group) again and again, each time after a random number
 of its files were written and a random second more, and started again. After every kill all its
-files must be whole; no map may ever be written twice; and at the end tables, maps, measurements
-and picture must equal those of the first run byte for byte, times aside.
+files must be whole, and have what they had before; and at the end tables, maps, measurements and
+picture must equal those of the first run byte for byte, times aside.
 
     python experiments/kill_test.py --kills 10 --images 24 --out FOLDER
 """
@@ -27,6 +27,8 @@ from saljax.data import birdlets
 
 SEED = 29
 METHODS = "glas,rise,grad_cam"
+BLOCK = 2
+"""Images in one file of results."""
 SETTINGS = ("glas.grid=6", "rise.num_masks=200")
 
 
@@ -60,27 +62,47 @@ def results(out: pathlib.Path) -> list[pathlib.Path]:
     return sorted(path for path in there if path.is_file())
 
 
+def block(path: pathlib.Path) -> tuple[dict[str, dict], list[bytes]]:
+    """Entries of a file of results, without times, and its maps."""
+    with np.load(path, allow_pickle=False) as file:
+        entries = json.loads(file["entries"].tobytes())
+        maps = [one.tobytes() for one in file["maps"]] if "maps" in file.files else []
+    return {key: {k: v for k, v in e.items() if k != "seconds"} for key, e in entries.items()}, maps
+
+
+def maps_of(out: pathlib.Path) -> dict[tuple[str, str], bytes]:
+    """All maps that are there, by method and key; an error where a file is not whole."""
+    found = {}
+    for path in out.glob("blocks/of/*/[!.]*.npz"):
+        entries, maps = block(path)
+        found |= {(path.parent.name, key): maps[one["map"]] for key, one in entries.items()}
+    return found
+
+
 def check_whole(out: pathlib.Path) -> None:
     """Read every file to its end; an error if one is damaged."""
     for path in results(out):
-        if path.suffix == ".npy":
-            np.load(path, allow_pickle=False)
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as file:
+                _ = [file[name] for name in file.files]
         elif path.suffix == ".json":
             json.loads(path.read_text())
 
 
 def contents(out: pathlib.Path) -> dict[str, object]:
-    """All results without times, by their names."""
+    """All results without times and the command, by their names."""
     found: dict[str, object] = {}
     for path in results(out):
         name = str(path.relative_to(out))
-        if path.suffix == ".json":
-            found[name] = {k: v for k, v in json.loads(path.read_text()).items() if k != "seconds"}
+        if name == "table.json":
+            record = json.loads(path.read_text())
+            record["settings"].pop("command")
+            found[name] = {k: v for k, v in record.items() if k != "seconds"}
         elif path.suffix == ".md":
-            lines = path.read_text().splitlines()
-            found[name] = [line for line in lines if not line.startswith("| seconds")]
+            parts = path.read_text().split("### ")
+            found[name] = [part for part in parts if not part.startswith("Overall")]
         else:
-            found[name] = path.read_bytes()
+            found[name] = block(path) if "blocks" in path.parts else path.read_bytes()
     return found
 
 
@@ -93,7 +115,7 @@ def disturb(
     linger: float,
 ) -> int:
     """Kill the command again and again; how many of the kills met it alive."""
-    written: dict[pathlib.Path, int] = {}
+    written: dict[tuple[str, str], bytes] = {}
     alive = 0
     for moment in sorted(rng.randrange(total) for _ in range(kills)):
         process = start(words, out)
@@ -106,9 +128,9 @@ def disturb(
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         check_whole(out)
-        maps = {path: path.stat().st_mtime_ns for path in out.glob("maps/*/*.npy")}
+        maps = maps_of(out)
         if not maps.items() >= written.items():
-            raise SystemExit("a map was written again, or lost")
+            raise SystemExit("a map was lost, or is another")
         written = maps
         print(f"killed with {len(results(out))} of {total} files there", flush=True)
     return alive
@@ -135,25 +157,24 @@ def survive(
     Returns:
         What there is to report.
     """
-    words = [*write_birds(folder, images), *words]
+    words = [*write_birds(folder, images), *words, "--page", "0"]
     peaceful, disturbed = folder / "peaceful", folder / "disturbed"
     if start(words, peaceful).wait():
         raise SystemExit("the undisturbed run failed")
     expected = contents(peaceful)
-    alive = disturb(words, disturbed, kills, len(expected), random.Random(seed), linger)
-    written = {path: path.stat().st_mtime_ns for path in disturbed.glob("maps/*/*.npy")}
+    in_work = sum(name.startswith("blocks") for name in expected)
+    alive = disturb(words, disturbed, kills, in_work, random.Random(seed), linger)
+    written = maps_of(disturbed)
     if start(words, disturbed).wait():
         raise SystemExit("the last run failed")
     found = contents(disturbed)
     different = sorted(n for n in expected | found if expected.get(n) != found.get(n))
     if different:
         raise SystemExit(f"{len(different)} files differ: {', '.join(different[:10])}")
-    if any(path.stat().st_mtime_ns != when for path, when in written.items()):
-        raise SystemExit("a map was written again")
     return {
         "kills": kills,
         "kills that met it at work": alive,
-        "maps": len(list(disturbed.glob("maps/*/*.npy"))),
+        "maps": len(maps_of(disturbed)),
         "maps kept over the kills": len(written),
         "files compared": len(expected),
         "writes cut short": len(list(disturbed.rglob(".*.part"))),
@@ -168,7 +189,7 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=pathlib.Path, required=True)
     options = parser.parse_args()
     settings = [word for text in SETTINGS for word in ("--set", text)]
-    asked = ["--methods", METHODS, *settings]
+    asked = ["--methods", METHODS, *settings, "--block-size", str(BLOCK)]
     for name, value in survive(
         options.out, options.kills, options.images, asked, options.seed
     ).items():

@@ -30,10 +30,11 @@ from PIL import Image
 import saljax
 from saljax import cli, metrics
 from saljax.data import birdlets
-from saljax.evaluation import measures, rows
+from saljax.evaluation import measures
+from saljax.evaluation import ranks as ranking
 from saljax.evaluation.columns import Column
 from saljax.metrics.localization.explainability import average_precision
-from saljax.runs import classifier
+from saljax.page import run
 
 METHODS = (
     "gradient,input_x_gradient,smoothgrad,integrated_gradients,guided_backprop,deconvnet,attn_lrp,"
@@ -117,27 +118,24 @@ def evaluated(out, number, methods, names, settings, command):
         settings: of methods and metrics.
         command: the other words.
     """
-    texts = words(settings)
     given = ["evaluate", *command, "--methods", methods, "--metrics", ",".join(names)]
-    given += [word for text in texts for word in ("--set", text)]
-    cli.main([*given, "--out", str(out), "--batch-size", str(BATCH), "--number", str(number)])
-    model = command[command.index("--model") + 1]
-    about, parsed = classifier.info(model, None), rows.settings(texts)
-    asked = rows.rows(methods, parsed, about.layer, True)
-    compared = [row.name for row in asked if not row.is_reference]
-    values, maps = {}, {}
-    for row in asked:
-        files = sorted((out / "maps" / row.name).glob("*.npy"))[:number]
-        records = [out / "values" / row.name / f"{file.stem}.json" for file in files]
-        values[row.name] = [json.loads(record.read_text())["values"] for record in records]
-        maps[row.name] = np.stack([np.load(file) for file in files])
-    columns = []
-    for measure in measures.measures(",".join(names), parsed, about, True):
-        stored = {
-            row: [one.get(measure.name, {}).get("value") for one in of_row]
-            for row, of_row in values.items()
-        }
-        columns += measure.columns(stored, compared, np.arange(number))
+    given += [word for text in words(settings) for word in ("--set", text)]
+    given += ["--page", "0", "--out", str(out), "--batch-size", str(BATCH)]
+    cli.main([*given, "--number", str(number)])
+    found = run.read(out)
+    asked = found.record["settings"]["methods"]
+    better = {entry["column"]: entry["better"] for entry in found.record["table"]}
+    columns = [
+        Column(name, better[name], dict(zip(found.methods, values, strict=True)))
+        for name, values in zip(found.metrics, found.values, strict=True)
+        if name != ranking.NAME
+    ]
+    places = range(len(found.record["images"]))
+    maps = {
+        name: np.stack([np.asarray(at(place)) for place in places])
+        for name, at in found.maps.items()
+    }
+    compared = [name for name in found.methods if not run.is_reference(asked[name])]
     return Found(compared, columns, maps)
 
 

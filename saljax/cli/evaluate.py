@@ -1,5 +1,7 @@
 """`saljax evaluate`: methods compared by metrics, on many photographs."""
 
+import contextlib
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +10,21 @@ import click
 
 from saljax.cli import options, report
 from saljax.cli.console import MISTAKE, command, echo, fetching, mistakes, say
+
+
+class Shard(click.ParamType):
+    """A part of the work."""
+
+    name = "i/n"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        """`"3/16"` -> (3, 16)."""
+        from saljax.runs import shards
+
+        try:
+            return shards.parse(value)
+        except ValueError as error:
+            self.fail(f"{error}.")
 
 
 @click.command()
@@ -89,6 +106,27 @@ from saljax.cli.console import MISTAKE, command, echo, fetching, mistakes, say
 @click.option(
     "--per-class", is_flag=True, help="Also write per_class.csv, the table of each class by itself."
 )
+@click.option(
+    "--keep-maps",
+    type=click.Choice(["float32", "float16", "none"]),
+    default="float32",
+    show_default=True,
+    help="What is kept of the maps; float16: half the room, and metrics are of the rounded map.",
+)
+@click.option(
+    "--shard",
+    metavar="I/N|auto",
+    type=Shard(),
+    help="Only this part of the work, I from 0 to N - 1; auto: from Slurm, Kubernetes or "
+    "jax.distributed. When all parts are done, the command without it makes the table.",
+)
+@click.option(
+    "--block-size",
+    default=32,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Photographs in one file of results, the least that a shard takes.",
+)
 @options.seed
 @options.batch_size
 @options.values
@@ -112,6 +150,9 @@ def evaluate(
     pictures: int,
     page: int,
     per_class: bool,
+    keep_maps: Any,
+    shard: tuple[int, int] | None,
+    block_size: int,
     seed: int,
     batch_size: int | None,
     values: tuple[float, float] | None,
@@ -121,9 +162,9 @@ def evaluate(
 
     Writes the table as table.md, .csv, .tex, and .json with all settings; values.csv, a line an
     image, method and metric; differences.csv, paired, with intervals; curves.csv, curves.png and
-    pictures.png; page/index.html, to look at all of it; under maps and values what they are made
-    from. Interrupted, the same command goes on where it was; with other settings it computes what
-    they change.
+    pictures.png; page/index.html, to look at all of it; under blocks what they are made from.
+    Interrupted, the same command goes on where it was; with other settings it computes what they
+    change.
     """
     import jax
 
@@ -171,6 +212,7 @@ def evaluate(
         found, by_label = cases.gather(
             data, boxes, known.labels, by_label, number, complain, boxes_format, note
         )
+        batch_size = batch_size or (1 if len(found) == 1 else jax.device_count())
         study = Study(
             classifier=known,
             rows=compared,
@@ -179,13 +221,25 @@ def evaluate(
             choose=choose,
             wanted=wanted,
             seed=seed,
-            batch_size=batch_size or (1 if len(found) == 1 else jax.device_count()),
+            batch_size=batch_size,
+            block_size=batch_size * -(-block_size // batch_size),
             out=out,
             values=values,
+            shard=shard or (0, 1),
+            keep=keep_maps,
         )
-        with progress("evaluating", len(found) * len(compared), "map") as advance:
+        with contextlib.suppress(
+            ValueError
+        ):  # of threads; a job that is cancelled keeps all it has
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
+        own_cases = sum(len(found[block]) for _, block in study.blocks)
+        with progress("evaluating", own_cases * len(compared), "map") as advance:
             judged = judge(study, complain, advance, note)
-        if not any(one.maps for one in judged):
+        if shard:
+            done = f"{len(study.blocks)} blocks, {own_cases} of {len(found)} cases"
+            echo(f"-> {out}: part {shard[0]} of {shard[1]}, {done}")
+            ctx.exit(MISTAKE if complaints else 0)
+        if not any(one.values for one in judged):
             raise ValueError("nothing could be explained")
         asked = {
             "data": str(data),

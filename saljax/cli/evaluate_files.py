@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from saljax.evaluation import curves, facts, kept_maps, latex, summary, tables, values
+from saljax.evaluation.blocks import read_map
 from saljax.evaluation.differences import in_words
-from saljax.evaluation.study import Judged, Study
+from saljax.evaluation.judged import Judged
+from saljax.evaluation.study import Study
 from saljax.report import grids, lines
 from saljax.runs import inputs, records, store
 
@@ -85,7 +87,7 @@ def picture(study: Study, judged: Sequence[Judged], most: int) -> bytes | None:
     drawn = []
     for one in [one for one in judged if all(name in one.maps for name in shown)][:most]:
         picture = inputs.read(one.case.path, *framing, values).shown
-        maps = [store.read_array(one.maps[name]) for name in shown]
+        maps = [read_map(one.maps[name]) for name in shown]
         target, first = one.record["target"], one.record["prediction"][0]
         title = records.title_of(target["class"], target["probability"])
         row = grids.comparison(picture, maps, shown, title, one.case.image)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from saljax.evaluation import differences, ranks
+from saljax.evaluation.judged import Judged
 from saljax.evaluation.measures import Measure
-from saljax.evaluation.study import Judged, Study
+from saljax.evaluation.study import Study
 from saljax.runs import records
 
 

@@ -6,35 +6,39 @@ from pathlib import Path
 
 import numpy as np
 
-from saljax.evaluation.study import Judged
+from saljax.evaluation.blocks import Place, read_map
+from saljax.evaluation.judged import Judged
 from saljax.runs import store
 
-FILE = "maps/index.json"
+FILE = "maps.json"
 Maps = Callable[[int], np.ndarray | None]
 """Place of an image in `table.json` -> its map, None where there is none."""
 
 
 def write(out: Path, judged: Sequence[Judged], rows: Sequence[str]) -> None:
-    """Write where each map lies."""
-    found = {
-        row: [
-            one.maps[row].relative_to(out).as_posix() if row in one.maps else None for one in judged
-        ]
-        for row in rows
-    }
-    store.write_json(out / FILE, found, None)
+    """Write where each map lies: file and index, by method and image."""
+    files: dict[str, int] = {}
+
+    def of(place: Place | None) -> tuple[int, int] | None:
+        if place is None:
+            return None
+        return files.setdefault(place.path.relative_to(out).as_posix(), len(files)), place.index
+
+    maps = {row: [of(one.maps.get(row)) for one in judged] for row in rows}
+    store.write_json(out / FILE, {"files": list(files), "maps": maps}, None)
 
 
 def read(out: Path, rows: Sequence[str]) -> Mapping[str, Maps]:
     """Row -> its maps; a map that was removed is none."""
     found = json.loads((out / FILE).read_text("utf-8"))
+    paths = [out / name for name in found["files"]]
 
-    def of(names: Sequence[str | None]) -> Maps:
+    def of_row(places: Sequence[list[int] | None]) -> Maps:
         def at(place: int) -> np.ndarray | None:
-            name = names[place]
-            there = name is not None and (out / name).exists()
-            return store.read_array(out / str(name)) if there else None
+            where = places[place]
+            there = where is not None and paths[where[0]].exists()
+            return read_map(Place(paths[where[0]], where[1])) if where and there else None
 
         return at
 
-    return {row: of(found[row]) for row in rows}
+    return {row: of_row(found["maps"][row]) for row in rows}

@@ -9,8 +9,9 @@ from saljax.evaluation import ranks
 from saljax.evaluation.columns import Column
 from saljax.evaluation.curves import Curve
 from saljax.evaluation.differences import Difference, differences
+from saljax.evaluation.judged import Judged
 from saljax.evaluation.measures import Measure
-from saljax.evaluation.study import Judged, Study
+from saljax.evaluation.study import Study
 
 
 class Entry(NamedTuple):

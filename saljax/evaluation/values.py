@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from saljax.evaluation.columns import Column
-from saljax.evaluation.study import Judged
+from saljax.evaluation.judged import Judged
 
 FILE = "values.csv"
 NAMES = ("image", "label", "predicted", "probability", "small", "method", "metric", "value")

@@ -79,13 +79,21 @@ def _cube(
 ) -> np.ndarray:
     found = np.full((len(metrics), len(methods), len(images)), np.nan)
     read = values.read_values(folder)
-    of_image = {(one["image"], one["target"]["class"]): i for i, one in enumerate(images)}
+    of_image = {
+        (_written(one["image"]), _written(one["target"]["class"])): i
+        for i, one in enumerate(images)
+    }
     of_metric = {name: i for i, name in enumerate(metrics)}
     of_method = {name: i for i, name in enumerate(methods)}
     columns = (read[name] for name in ("image", "label", "metric", "method", "value"))
     for image, label, metric, method, value in zip(*columns, strict=True):
         found[of_metric[metric], of_method[method], of_image[image, label]] = value
     return found
+
+
+def _written(name: str) -> str:
+    """A name as it stands in a table: bytes that are no letters are escaped."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def is_reference(settings: Mapping[str, Any]) -> bool:

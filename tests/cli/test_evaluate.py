@@ -15,6 +15,7 @@ from PIL import Image
 import saljax
 from saljax import cli, models
 from saljax.data import folders
+from saljax.evaluation import judge, kept_maps
 
 SIZE = 16
 LABELS = ("red", "green", "blue")
@@ -110,9 +111,36 @@ def record(folder, out="out"):
 
 
 def made(folder, out="out"):
-    """Maps and measurements, with the time each was written."""
-    found = [*(folder / out).glob("maps/*/*"), *(folder / out).glob("values/*/*")]
-    return {str(path.relative_to(folder / out)): path.stat().st_mtime_ns for path in found}
+    """Maps, and of which hashes their measurements are, by method, settings and image."""
+    found = {}
+    for path in (folder / out).glob("blocks/of/*/*.npz"):
+        with np.load(path) as file:
+            entries = json.loads(file["entries"].tobytes())
+            maps = file["maps"] if "maps" in file.files else None
+        for key, entry in entries.items():
+            name = f"{path.parent.name}/{path.stem.split('-')[1]}/{key}"
+            values = {metric: one["key"] for metric, one in entry["values"].items()}
+            found[f"values/{name}"] = values
+            if maps is not None:
+                found[f"maps/{name}"] = maps[entry["map"]].tobytes()
+    return found
+
+
+def map_of(folder, row, place, out="out"):
+    return kept_maps.read(folder / out, [row])[row](place)
+
+
+@pytest.fixture
+def explained(monkeypatch):
+    """A list that gets the name of a method with every batch that it explains."""
+    calls, explain = [], judge.explain
+
+    def counted(method, *args, **keywords):
+        calls.append(method.func.__name__)
+        return explain(method, *args, **keywords)
+
+    monkeypatch.setattr(judge, "explain", counted)
+    return calls
 
 
 def lines(capsys):
@@ -132,8 +160,7 @@ def test_the_table_says_what_the_library_computes(data, capsys):
         pixels = folders.read_image(data / "in" / f"{i}.png")
         image = jnp.asarray(folders.prepare(pixels, SIZE, SIZE))
         saliency = saljax.glas(score_fn, image, i % 3, grid=3)
-        (path,) = (data / "out/maps/glas").glob(f"{i}-*.npy")
-        np.testing.assert_allclose(np.load(path), saliency, rtol=1e-3)
+        np.testing.assert_allclose(map_of(data, "glas", i), saliency, rtol=1e-3)
         # 20 x 24 pixels become 16 x 19, and the central 16 x 16 begins at column 2. A box ends
         # where its last pixel does.
         edges = np.asarray([[x, y, x + 6, y + 6]]) * ([19 / 24, 16 / 20] * 2) - [2, 0, 2, 0]
@@ -193,6 +220,9 @@ def test_values_of_every_image_method_and_metric(data):
     page = data / "out/page"
     assert len(list((page / "photo").iterdir())) == len(list((page / "maps").iterdir())) == 5
     assert "saljax evaluate --data" in (page / "index.html").read_text()
+    assert cli.main(["report", *[str(data / "out")] * 2, "--out", str(data / "two")]) == 0
+    assert 'href="out-2/index.html"' in (data / "two/index.html").read_text()
+    assert (data / "two/out/data.js").read_bytes() == (page / "data.js").read_bytes()
     (data / "values.csv").write_text("a,b\n")
     with pytest.raises(ValueError, match="is no values.csv"):
         saljax.read_values(data / "values.csv")
@@ -236,7 +266,7 @@ def test_everything_that_was_in_effect_is_recorded(data):
         assert (data / "out" / name).stat().st_size > 0
 
 
-def test_only_what_changed_is_computed_again(data, capsys):
+def test_only_what_changed_is_computed_again(data, capsys, explained):
     assert evaluate(data, "--methods", "glas,rise", "--set", "rise.num_masks=8") == 0
     before, first = made(data), (data / "out/table.md").read_bytes()
     assert len(before) == 2 * 4 * 5
@@ -245,7 +275,8 @@ def test_only_what_changed_is_computed_again(data, capsys):
         assert evaluate(data, "--methods", "glas,rise", "--set", "rise.num_masks=8", *words) == 0
         return {name for name, when in made(data).items() if before.get(name) != when}
 
-    assert again() == set()
+    explained.clear()
+    assert again() == set() and explained == []
     assert (data / "out/table.md").read_bytes() == first
     assert again("--set", "rise.chunk_size=4") == set()
     tolerance = again("--set", "pointing_game.tolerance=3")
@@ -257,7 +288,8 @@ def test_only_what_changed_is_computed_again(data, capsys):
     pixels = picture((0.9, 0.9, 0), 3, 3)
     Image.fromarray((255 * pixels).astype(np.uint8)).save(data / "in" / "0.png")
     image = {name for name in again() - seed - grid if name[0] == "m"}
-    assert {name.split("/")[2].split("-")[0] for name in image} == {"0"} and len(image) == 4
+    assert {name.split("/")[1] for name in image} == {"glas", "rise", "center", "random"}
+    assert len(image) == 4
     assert capsys.readouterr().err == ""
 
 
@@ -272,31 +304,71 @@ def test_a_new_metric_needs_no_new_map(data):
     assert {name for name, when in made(data).items() if before[name] != when} == changed
 
 
-def test_interrupted_and_gone_on_with(data, capsys, monkeypatch):
-    """Stopped by Ctrl-C after three maps: they are not made again, and the table is the same."""
-    from saljax.runs import store
-
+def test_interrupted_and_gone_on_with(data, capsys, monkeypatch, explained):
+    """Stopped by Ctrl-C after two batches: they are not made again, and the table is the same."""
     assert evaluate(data, out="peace") == 0
-    write_array, written = store.write_array, []
+    assert len(explained) == 9
+    explain = judge.explain
 
-    def interrupting(path, array):
-        if len(written) == 3:
+    def interrupting(*args, **keywords):
+        if len(explained) == 11:
             raise KeyboardInterrupt
-        write_array(path, array)
-        written.append(path)
+        return explain(*args, **keywords)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store, "write_array", interrupting)
+        patch.setattr(judge, "explain", interrupting)
         assert evaluate(data) == 130
     assert "interrupted" in capsys.readouterr().err
     assert not (data / "out/table.md").exists()
     before = made(data)
+    assert len(before) == 2 * 4
+    explained.clear()
     assert evaluate(data) == 0
+    assert len(explained) == 7
     assert before.items() <= made(data).items()
     assert (data / "out/table.csv").read_bytes() == (data / "peace/table.csv").read_bytes()
-    assert {Path(name).name for name in made(data)} == {
-        Path(name).name for name in made(data, "peace")
-    }
+    assert made(data) == made(data, "peace")
+
+
+def test_shares_of_the_work(data, capsys, explained):
+    """Two parts, one after the other, and a table of both that explains nothing."""
+    words = ["--no-references"]
+    assert evaluate(data, *words, out="whole") == 0
+    explained.clear()
+    for part, cases in ((0, 3), (1, 2)):
+        assert evaluate(data, *words, "--block-size", "2", "--shard", f"{part}/2") == 0
+        said = f"part {part} of 2, {2 - part} blocks, {cases} of 5 cases"
+        assert said in capsys.readouterr().out and not (data / "out/table.md").exists()
+    assert len(explained) == 3
+    assert len(list((data / "out/blocks/of/glas").iterdir())) == 3
+    assert evaluate(data, *words, "--block-size", "2") == 0
+    assert len(explained) == 3
+    assert (data / "out/table.csv").read_bytes() == (data / "whole/table.csv").read_bytes()
+    # Other blocks, and a picture before all others: what is known lies elsewhere, and is found.
+    Image.fromarray(np.full((20, 24, 3), 90, np.uint8)).save(data / "in/00.png")
+    edit(data, lambda rs: rs.append({"file": "00.png", "label": "red", "boxes": [[2, 2, 9, 9]]}))
+    assert evaluate(data, *words) == 0
+    assert len(explained) == 4 and len(record(data)["images"]) == 6
+    assert map_of(data, "glas", 3).tobytes() == map_of(data, "glas", 2, "whole").tobytes()
+    assert evaluate(data, "--shard", "2/2") == 2
+    assert "'2/2' is not I/N" in lines(capsys)[0]
+
+
+def test_maps_by_half_or_not_kept(data, explained):
+    words = ["--no-references", "--pictures", "1", "--page", "1"]
+    assert evaluate(data, *words) == 0
+    assert evaluate(data, *words, "--keep-maps", "none", out="none") == 0
+    assert (data / "none/table.csv").read_bytes() == (data / "out/table.csv").read_bytes()
+    assert map_of(data, "glas", 0, "none") is None
+    assert len(explained) == 6
+    # Asked for more, they are made again, and then no more.
+    metrics = ["--metrics", "pointing_game,skewness,sparseness"]
+    more = [*words, *metrics, "--keep-maps", "none"]
+    assert evaluate(data, *more, out="none") == evaluate(data, *more, out="none") == 0
+    assert len(explained) == 9
+    assert evaluate(data, *words, "--keep-maps", "float16", out="half") == 0
+    exact, rounded = (map_of(data, "glas", 0, out) for out in ("out", "half"))
+    assert rounded.dtype == np.float32 and 0 < np.abs(exact - rounded).max() < 1e-3 * exact.max()
 
 
 def test_without_boxes(data):
@@ -343,6 +415,17 @@ def test_metrics_that_explain_again_say_what_they_cost(data, capsys):
     assert evaluate(data, *words, "--seed", "1", quick=False) == 0
     changed = {name for name, time in made(data).items() if before.get(name) != time}
     assert len(changed) == 4 and all(name.startswith("values/") for name in changed)
+
+
+def test_two_files_of_one_picture_with_other_boxes(data):
+    """Each is judged by its own."""
+    (data / "in/9.png").write_bytes((data / "in/0.png").read_bytes())
+    far = {"file": "9.png", "label": "red", "boxes": [[16, 14, 21, 19]]}
+    edit(data, lambda records: records.append(far))
+    assert evaluate(data, "--no-references") == 0
+    values = saljax.read_values(data / "out")
+    hits = values["value"][values["metric"] == "pointing game"]
+    assert (hits[0], hits[5]) == (1, 0)
 
 
 def test_the_class_to_explain(data):
@@ -565,22 +648,28 @@ def test_nothing_to_do(data, capsys):
     assert not (data / "out").exists()
 
 
-def test_a_damaged_file_of_an_earlier_run(data, capsys):
-    assert evaluate(data) == 0
-    path = sorted((data / "out/values/glas").iterdir())[0]
-    path.write_text("{")
+def test_a_damaged_file_of_an_earlier_run(data, capsys, explained):
+    """What it held is made again."""
+    words = ["--no-references"]
+    assert evaluate(data, *words) == 0
+    table, known = (data / "out/table.csv").read_bytes(), made(data)
+    (path,) = (data / "out/blocks/of/glas").iterdir()
+    path.write_bytes(path.read_bytes()[:-30])
     capsys.readouterr()
-    assert evaluate(data) == 2
+    explained.clear()
+    assert evaluate(data, *words) == 0
     (line,) = lines(capsys)
-    assert str(path) in line and "damaged" in line
+    assert str(path) in line and "is damaged" in line and len(explained) == 3
+    assert (data / "out/table.csv").read_bytes() == table and made(data) == known
 
 
 def test_all_devices_give_the_maps_of_one(data):
     assert evaluate(data, out="one") == 0
     assert evaluate(data, "--batch-size", "8", out="eight") == 0
-    for path in (data / "one/maps").glob("*/*.npy"):
-        same = data / "eight" / path.relative_to(data / "one")
-        np.testing.assert_allclose(np.load(path), np.load(same), rtol=1e-4, atol=1e-6)
+    for row in ("glas", "center", "random"):
+        for place in range(5):
+            one, eight = (map_of(data, row, place, out) for out in ("one", "eight"))
+            np.testing.assert_allclose(one, eight, rtol=1e-4, atol=1e-6)
 
 
 def test_metrics_are_listed(capsys):

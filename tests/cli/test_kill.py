@@ -1,4 +1,4 @@
-"""`saljax evaluate` killed (SIGKILL) and started again: the same table, no map made twice."""
+"""`saljax evaluate` killed (SIGKILL) and started again: the same table, nothing lost."""
 
 import importlib.util
 import pathlib
@@ -27,6 +27,8 @@ def test_a_killed_run_goes_on(kill_test, tmp_path, monkeypatch):
         "--pictures",
         "1",
         "--batch-size",
+        "1",
+        "--block-size",
         "1",
     ]
     report = kill_test.survive(tmp_path / "run", 1, 3, words, linger=0.0)

@@ -185,7 +185,7 @@ def test_evaluate_does_not_take_maps_of_other_code(files, capsys):
 
     def maps():
         assert cli.main(arguments) == 0, capsys.readouterr().err
-        return {path.name for path in (files / "out" / "maps" / "brightness").iterdir()}
+        return {path.name for path in (files / "out" / "blocks" / "of" / "brightness").iterdir()}
 
     def areas():
         table = json.loads((files / "out" / "table.json").read_text())["table"]
@@ -193,7 +193,7 @@ def test_evaluate_does_not_take_maps_of_other_code(files, capsys):
 
     first = maps()
     assert len(first) == 1 and maps() == first
-    assert (files / "out" / "maps" / "other").is_dir()
+    assert (files / "out" / "blocks" / "of" / "other").is_dir()
     assert areas() == [0.5, 0.5]
     (files / "number.py").write_text(METRIC.replace("> above", "> 2 + above"))
     assert maps() == first and areas() == [0.0, 0.0]

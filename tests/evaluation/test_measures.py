@@ -1,5 +1,6 @@
 """Metrics by name, and the columns that come of their values."""
 
+import re
 from functools import partial
 
 import jax
@@ -12,6 +13,7 @@ from saljax import metrics, models, scores
 from saljax.evaluation import costs
 from saljax.evaluation.derived import ALPHAS
 from saljax.evaluation.measures import MEASURES, Batched, measures, to_json
+from saljax.evaluation.rows import rows
 from saljax.models.zoo import ModelInfo
 
 SHAPE = (6, 8, 3)
@@ -67,14 +69,30 @@ def test_passes_are_those_that_are_made(name):
 
 def test_a_long_run_is_estimated(monkeypatch):
     monkeypatch.setattr(costs, "_seconds_a_pass", lambda score_fn, image: 0.01)
-    asked = [one("faithfulness"), one("skewness"), one("infidelity", "num_samples=9")]
-    given = len, jnp.zeros((1, *SHAPE))
-    said = costs.estimate(asked, 5, 100, *given)
-    assert said == (
-        "some 42 passes through the classifier a map (faithfulness 32, infidelity 10), 21,000 for "
-        "5 methods and 100 images: about 4 min, and the maps themselves"
+    measured = [one("faithfulness"), one("skewness"), one("infidelity", "num_samples=9")]
+    compared = rows("occlusion,gradient", {"occlusion": {"window": "3", "stride": "1"}}, None, True)
+    weights = jnp.zeros((144, 3))
+
+    def logits(images):
+        return jnp.matmul(images.reshape(len(images), -1), weights)
+
+    given = (
+        {"logits": logits, "probabilities": scores.probabilities(logits)},
+        jnp.zeros((1, *SHAPE)),
     )
-    assert costs.estimate(asked, 5, 10, *given) == ""
+    said = costs.estimate(compared, measured, 100, *given)
+    # Of 4 maps 42 passes each; of 100 images 247 or so at 10 ms.
+    found = re.fullmatch(
+        r"about (\d+) passes through the classifier an image \(occlusion (\d+), gradient (\d+); of "
+        r"each map faithfulness 32, infidelity 10\), (\d) min for 100 images, and the time to "
+        r"compile",
+        said,
+    )
+    assert found, said
+    whole, occlusion, gradient, minutes = map(int, found.groups())
+    assert whole == 4 * 42 + occlusion + gradient and minutes == round(whole / 60)
+    assert occlusion >= 4 * 6 and gradient <= 3
+    assert costs.estimate(compared, measured, 10, *given) == ""
 
 
 def test_settings():

@@ -177,6 +177,7 @@ seen.marks = $("#numbers b, #numbers i").map((one) => row(one) + one.tagName);
 set("shown", "best");
 const cells = $("#numbers td").map((one) => one.textContent);
 seen.difference = cells.find((text) => /not different/.test(text));
+seen.alike = $("#correlation td").map((one) => one.textContent);
 seen.drawn = $("#grid .row").length;
 seen.worst = first();
 set("order", "best");
@@ -227,6 +228,8 @@ def test_in_a_browser(evaluation, folder):
     # Insertion: both 0.5, the best twice; deletion: glas.
     assert sorted(seen["marks"]) == ["glasB", "glasB", "grad_camB"]
     assert "−0.100 to 0.100" in seen["difference"]
+    # Of insertion: glas rises where grad_cam falls; center is 0 everywhere, but for one image.
+    assert seen["alike"] == ["", "1.00", "−1.00", "–", "−1.00", "1.00", "–", "–", "–", "–"]
     assert 0 < seen["drawn"] < NUMBER
     assert (seen["worst"], seen["best"]) == ("00.png", "59.png")
     assert seen["small"].startswith(f"5 of {NUMBER} images")

@@ -71,7 +71,9 @@ function showDetail(place) {
 
 function stepDetail(by) {
   const at = inDetail.indexOf(placeInDetail) + by;
-  if (at >= 0 && at < inDetail.length) showDetail(inDetail[at]);
+  if (at < 0 || at >= inDetail.length) return;
+  showDetail(inDetail[at]);
+  detail.querySelectorAll(".bar button")[by < 0 ? 0 : 1].focus(); // its own was drawn anew
 }
 
 function openDetail(place, order) {

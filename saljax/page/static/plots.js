@@ -129,19 +129,23 @@ function ranked(values) {
   return found;
 }
 
-function spearman(first, second) {
-  const both = first.map((_, i) => i).filter((i) => isNumber(first[i]) && isNumber(second[i]));
-  const [x, y] = [first, second].map((values) => ranked(both.map((i) => values[i])));
-  const middle = (both.length - 1) / 2;
+function spearman(first, second, ranks) {
+  let [x, y] = ranks;
+  if (!x || !y) {
+    const both = first.map((_, i) => i).filter((i) => isNumber(first[i]) && isNumber(second[i]));
+    [x, y] = [first, second].map((values) => ranked(both.map((i) => values[i])));
+  }
+  const middle = (x.length - 1) / 2;
   const sum = (a, b) => a.reduce((total, v, i) => total + (v - middle) * (b[i] - middle), 0);
   const spread = Math.sqrt(sum(x, x) * sum(y, y));
   return spread > 0 ? sum(x, y) / spread : null;
 }
 
 function drawCorrelation(m) {
+  const whole = saljax.values[m].map((values) => (values.every(isNumber) ? ranked(values) : null));
   const rows = methods.map((method, k) => element("tr", {}, element("th", { scope: "row" }, method.name),
     ...methods.map((_, other) => {
-      const value = spearman(saljax.values[m][k], saljax.values[m][other]);
+      const value = spearman(saljax.values[m][k], saljax.values[m][other], [whole[k], whole[other]]);
       const strength = isNumber(value) ? Math.round(70 * Math.abs(value)) : 0;
       const style = `background:color-mix(in srgb, ${value < 0 ? "#3b6fb6" : "#c4473a"} ${strength}%, transparent)`;
       return element("td", { style }, isNumber(value) ? value.toFixed(2).replace("-", MINUS) : "–");

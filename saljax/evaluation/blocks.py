@@ -1,0 +1,192 @@
+"""Results of consecutive cases in one file, whole or not there.
+
+A file has entries by key, JSON objects, and the maps that some of them have. Keys are hashes of
+what an entry was made from, so it does not matter which block a result lies in: another list of
+cases finds what is known of them all the same. A file is a ZIP archive, which knows when it is
+damaged.
+"""
+
+import copy
+import functools
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from saljax.runs import store
+
+Keep = Literal["float32", "float16", "none"]
+"""What is kept of a map. "float16" are shares of its largest absolute value."""
+Entry = dict[str, Any]
+Damaged = Callable[[Path], None]
+_BROKEN = (zipfile.BadZipFile, ValueError, KeyError, EOFError)
+
+
+class Place(NamedTuple):
+    """Where a map lies."""
+
+    path: Path
+    index: int
+
+
+class Shelf:
+    """The blocks of one kind of results.
+
+    Attributes:
+        folder: of their files.
+        made_from: a hash of what all of them were made from, part of their names.
+        keep: what is kept of maps.
+        damaged: told of a file that is; what it held is made again.
+    """
+
+    def __init__(self, folder: Path, made_from: str, keep: Keep, damaged: Damaged):
+        self.folder, self.made_from, self.damaged = folder, made_from, damaged
+        self.keep: Keep = keep
+        self._last: tuple[Path | None, dict[str, Entry]] = None, {}
+
+    def path(self, number: int) -> Path:
+        """Of a block."""
+        return self.folder / f"{number:06}-{self.made_from}.npz"
+
+    @functools.cached_property
+    def elsewhere(self) -> dict[str, Path]:
+        """Key -> file that has it, of those that were there when this was first asked."""
+        found: dict[str, Path] = {}
+        for path in sorted(self.folder.glob(f"*-{self.made_from}.npz")):
+            found |= dict.fromkeys(self.recall(path), path)
+        return found
+
+    def entries(self, path: Path) -> dict[str, Entry]:
+        """Those of a file; none where it is not there, or damaged."""
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                return json.loads(file["entries"].tobytes())
+        except FileNotFoundError:
+            return {}
+        except _BROKEN:
+            self.damaged(path)
+            return {}
+
+    def recall(self, path: Path) -> dict[str, Entry]:
+        """As `entries`, those of the last file without reading it again."""
+        if self._last[0] != path:
+            self._last = path, self.entries(path)
+        return self._last[1]
+
+
+class Block:
+    """What is known of consecutive cases, in one file; `write` after `put`."""
+
+    def __init__(self, shelf: Shelf, number: int):
+        self._shelf, self.path, self._changed = shelf, shelf.path(number), False
+        self._entries = shelf.entries(self.path)
+        self._new: dict[int, np.ndarray] = {}
+        self._count = sum("map" in entry for entry in self._entries.values())
+
+    def get(self, key: str) -> Entry | None:
+        """An entry, from another block if need be; None where it has to be made."""
+        if key not in self._entries and key in self._shelf.elsewhere:
+            path = self._shelf.elsewhere[key]
+            entry = copy.deepcopy(self._shelf.recall(path)[key])
+            saliency = read_map(Place(path, entry.pop("map"))) if "map" in entry else None
+            self.put(key, entry, saliency)
+        return self._entries.get(key)
+
+    def put(self, key: str, entry: Entry, saliency: np.ndarray | None = None) -> None:
+        """Set an entry, with its map if there is one and maps are kept."""
+        if saliency is not None and self._shelf.keep != "none":
+            entry["map"] = self._count
+            self._new[self._count] = saliency
+            self._count += 1
+        self._entries[key], self._changed = entry, True
+
+    def change(self) -> None:
+        """Say that an entry was changed."""
+        self._changed = True
+
+    def place(self, entry: Entry) -> Place | None:
+        """Where the map of an entry lies, once the block is written."""
+        return Place(self.path, entry["map"]) if "map" in entry else None
+
+    def map(self, entry: Entry) -> np.ndarray:
+        """The map of an entry."""
+        index = entry["map"]
+        return self._new[index] if index in self._new else read_map(Place(self.path, index))
+
+    def write(self) -> None:
+        """Write what is new, in place of the file as it was."""
+        if not self._changed:
+            return
+        text, buffer = (
+            json.dumps(self._entries, allow_nan=False, separators=(",", ":")),
+            io.BytesIO(),
+        )
+        arrays: dict[str, Any] = {"entries": np.frombuffer(text.encode(), np.uint8)}
+        if self._count:
+            there = range(self._count - len(self._new))
+            maps = [read_map(Place(self.path, index)) for index in there]
+            arrays |= _encoded([*maps, *self._new.values()], self._shelf.keep)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)
+        store.write(self.path, buffer.getvalue())  # in one piece: a full disk leaves what was there
+        self._changed = False
+        self._new.clear()
+
+
+def as_kept(saliency: np.ndarray, keep: Keep) -> np.ndarray:
+    """A map as it will be read again: what is measured is what was kept."""
+    if keep != "float16":
+        return saliency
+    scale = _scale(saliency)
+    return np.asarray((saliency / scale).astype(np.float16), np.float32) * scale
+
+
+def read_map(place: Place) -> np.ndarray:
+    """A map; OSError where its file is not there or damaged."""
+    try:
+        return _decoded(place.path)[place.index]
+    except (*_BROKEN, IndexError):
+        raise OSError(f"{place.path}: is damaged; remove it and run again") from None
+
+
+@functools.lru_cache(maxsize=16)
+def _of_file(path: Path, modified: int) -> tuple[np.ndarray, np.ndarray | None]:
+    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        return file["maps"], file["scales"] if "scales" in file.files else None
+
+
+def _decoded(path: Path) -> np.ndarray:
+    maps, scales = _of_file(path, path.stat().st_mtime_ns)
+    if scales is None:
+        return maps
+    return maps.astype(np.float32) * scales.reshape(-1, *[1] * (maps.ndim - 1))
+
+
+def _encoded(maps: list[np.ndarray], keep: Keep) -> dict[str, np.ndarray]:
+    if keep != "float16":
+        return {"maps": np.stack(maps)}
+    scales = np.asarray([_scale(one) for one in maps], np.float32)
+    stacked = [(one / scale).astype(np.float16) for one, scale in zip(maps, scales, strict=True)]
+    return {"maps": np.stack(stacked), "scales": scales}
+
+
+def _scale(saliency: np.ndarray) -> np.float32:
+    return np.float32(np.abs(saliency).max() or 1.0)
+
+
+def numbered(cases: int, size: int, shard: tuple[int, int]) -> Iterator[tuple[int, slice]]:
+    """Number and cases of each block of a shard.
+
+    Args:
+        cases: number of them all.
+        size: cases in a block.
+        shard: its number, from 0 on, and how many there are; block b is of shard b mod n.
+    """
+    which, of = shard
+    for number, first in enumerate(range(0, cases, size)):
+        if number % of == which:
+            yield number, slice(first, first + size)

@@ -1,0 +1,201 @@
+"""Maps of a method, and their measurements: what is not there yet, of one batch."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import jax
+import numpy as np
+
+from saljax.core.explain import explain
+from saljax.data import boxes
+from saljax.evaluation import costs
+from saljax.evaluation.batches import Batch
+from saljax.evaluation.blocks import Block, Entry, as_kept
+from saljax.evaluation.cases import Complain
+from saljax.evaluation.judged import Judged
+from saljax.evaluation.measures import Batched, Measure, to_json
+from saljax.evaluation.rows import Row
+from saljax.evaluation.shared import Shared
+from saljax.runs import devices, loop, store
+
+if TYPE_CHECKING:
+    from saljax.evaluation.study import Study
+
+
+class Judge:
+    """Explains and measures; what fails is said once and left out from then on.
+
+    Attributes:
+        left: cases that are still to come, for the estimate of the costs.
+    """
+
+    def __init__(
+        self, study: "Study", shared: Shared, complain: Complain, note: Complain, working: Callable
+    ):
+        self._study, self._score_fns, self._made_by = study, shared.score_fns, shared.made_by
+        self._complain, self._note, self._working = complain, note, working
+        self._most_boxes = study.most_boxes
+        self._failed: set[Row | Measure] = set()
+        self._compiled: set[str] = set()
+        self._is_estimated, self.left = False, len(study.cases)
+
+    def made_from(self, row: Row) -> str:
+        """A hash of what all maps of a method are made from, but for the image."""
+        seed = self._study.seed if row.is_random else None
+        rounded = {"kept": "float16"} if self._study.keep == "float16" else {}
+        return store.key(seed=seed, row=_but_memory(row.record()), **rounded, **self._made_by)
+
+    def __call__(self, row: Row, batch: Batch, judged: dict[int, Judged], block: Block) -> None:
+        """Maps and measurements of one method for one batch."""
+        if row in self._failed or not judged:
+            return
+        keys = {
+            place: store.key(
+                shown=one.case.image,  # two that are alike may have different boxes
+                image=batch.digests[place],
+                target=one.record["target"]["index"],
+            )
+            for place, one in judged.items()
+        }
+        entries = {place: block.get(key) for place, key in keys.items()}
+        missing = {
+            place for place, entry in entries.items() if self._lacks_map(judged[place], entry)
+        }
+        maps: dict[int, np.ndarray] = {}
+        if missing:
+            try:
+                maps, seconds = self._explain(row, batch, judged, missing)
+            except ValueError as error:
+                self._fail(row, error)
+                return
+            for place, saliency in maps.items():
+                if entries[place] is None:
+                    entry: Entry = {"values": {}}
+                    entry |= {"seconds": seconds} if row.name in self._compiled else {}
+                    block.put(keys[place], entry, saliency)
+                    entries[place] = entry
+            self._compiled.add(row.name)
+        known = {place: entry for place, entry in entries.items() if entry is not None}
+        for measure in self._study.measures:
+            if measure not in self._failed:
+                try:
+                    self._measure(measure, row, batch, judged, known, maps, block)
+                except ValueError as error:
+                    self._fail(measure, error)
+        for place, entry in known.items():
+            one, where = judged[place], block.place(entry)
+            one.values[row.name] = entry["values"]
+            one.maps.update({} if where is None else {row.name: where})
+            one.seconds.update({row.name: entry["seconds"]} if "seconds" in entry else {})
+
+    def _lacks_map(self, one: Judged, entry: Entry | None) -> bool:
+        """Whether a map has to be made: it was never, or it was not kept and is asked for again."""
+        if entry is None:
+            return True
+        asked = (m for m in self._study.measures if m not in self._failed)
+        return "map" not in entry and any(self._due(measure, one, entry) for measure in asked)
+
+    def _due(self, measure: Measure, one: Judged, entry: Entry) -> str | None:
+        """A hash of what a measurement is made from; None where it is there, or cannot be taken."""
+        of_boxes = measure.known.needs == "boxes"
+        if of_boxes and not one.record["boxes"]:
+            return None
+        made_from = store.key(
+            boxes=one.record["boxes"] if of_boxes else None,
+            settings=_but_memory(measure.settings()),
+            **({"seed": self._study.seed} if measure.is_random else {}),
+            **({"source": measure.source} if measure.source else {}),
+        )
+        there = entry["values"].get(measure.name, {}).get("key")
+        return None if there == made_from else made_from
+
+    def _fail(self, what: Row | Measure, error: Exception) -> None:
+        self._failed.add(what)
+        self._complain(what.name, str(error))
+
+    def _explain(
+        self, row: Row, batch: Batch, judged: dict[int, Judged], missing: set[int]
+    ) -> tuple[dict[int, np.ndarray], float]:
+        """Maps as they are kept, of those places where they are finite, and seconds an image."""
+        (images, ids), targets = batch.images, _targets(batch, judged)
+        self._estimate(images)
+        self._working(work=f"{row.name}, {batch.cases[min(missing)].image}")
+        key, score_fn = jax.random.key(self._study.seed), self._score_fns[row.explains]
+        start = time.perf_counter()
+        found = loop.wait(explain(row.method, score_fn, images, targets, key=key, ids=ids))
+        seconds = (time.perf_counter() - start) / batch.size
+        if found.shape != images.shape[:-1]:
+            raise ValueError(f"its maps are {found.shape[1:]}, the images {images.shape[1:-1]}")
+        maps = {}
+        for place in sorted(missing):
+            saliency = np.asarray(found[place])
+            if np.isfinite(saliency).all():
+                maps[place] = as_kept(saliency, self._study.keep)
+            else:
+                problem = f"the map of {row.name} is not finite"
+                self._complain(str(judged[place].case.path), problem)
+        return maps, seconds
+
+    def _estimate(self, images: jax.Array) -> None:
+        """Say once what is to come, when it turns out that something is."""
+        if not self._is_estimated:
+            self._is_estimated = True
+            asked = self._study.rows, self._study.measures, self.left
+            self._note("in all", costs.estimate(*asked, self._score_fns, images[:1]))
+
+    def _measure(
+        self,
+        measure: Measure,
+        row: Row,
+        batch: Batch,
+        judged: dict[int, Judged],
+        known: dict[int, Entry],
+        maps: dict[int, np.ndarray],
+        block: Block,
+    ) -> None:
+        """Take one measurement where it is not there yet, as one program."""
+        due = {place: self._due(measure, judged[place], entry) for place, entry in known.items()}
+        due = {place: key for place, key in due.items() if key is not None}
+        if not due:
+            return
+        self._working(work=f"{row.name}, {batch.cases[min(due)].image}: {measure.name}")
+        for place in due:
+            if place not in maps:
+                maps[place] = block.map(known[place])
+        corners = {
+            p: boxes.padded(one.record["boxes"], self._most_boxes) for p, one in judged.items()
+        }
+        arrays = devices.shard(
+            (_targets(batch, judged), batch.everywhere(maps), batch.everywhere(corners))
+        )
+        given: dict[str, Any] = {}
+        if measure.known.needs in ("classifier", "method"):
+            given = {
+                "images": batch.images[0],
+                "score_fn": self._score_fns[measure.known.scores],
+                "key": jax.random.key(self._study.seed),
+            }
+        if measure.known.needs == "method":
+            given |= {"method": row.method, "explained": self._score_fns[row.explains]}
+        found = measure.program(Batched(*arrays, **given))
+        found = jax.tree.map(lambda array: np.asarray(loop.wait(array)), found)
+        for place, made_from in due.items():
+            value = to_json(jax.tree.map(lambda array, place=place: array[place], found))
+            known[place]["values"][measure.name] = {"key": made_from, "value": value}
+        block.change()
+
+
+def _targets(batch: Batch, judged: dict[int, Judged]) -> np.ndarray:
+    """(N,) class indices."""
+    indices = {place: one.record["target"]["index"] for place, one in judged.items()}
+    return batch.everywhere(indices).astype(np.int32)
+
+
+def _but_memory(record: dict[str, Any]) -> dict[str, Any]:
+    """Without `chunk_size`, which never changes a result."""
+    return {
+        name: _but_memory(value) if isinstance(value, dict) else value
+        for name, value in record.items()
+        if name != "chunk_size"
+    }
