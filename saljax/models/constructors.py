@@ -1,6 +1,7 @@
 """The classifiers, and each as shapes alone."""
 
 import functools
+import inspect
 from collections.abc import Callable
 from functools import partial
 
@@ -40,6 +41,13 @@ OWN: dict[str, Callable[..., nnx.Module]] = {
 """Those that have no weights but ours; they take `num_classes` and `rngs`."""
 
 
+def _usual(build: Callable[..., nnx.Module]) -> dict[str, object]:
+    """What a constructor takes where it is not told otherwise."""
+    kind, given = (build.func, build.keywords) if isinstance(build, partial) else (build, {})
+    parameters = inspect.signature(getattr(kind, "__init__", kind)).parameters
+    return {name: parameter.default for name, parameter in parameters.items()} | given
+
+
 @functools.cache
 def abstract(name: str, **sizes: int) -> nnx.Module:
     """Return a classifier of shapes alone: nothing random is drawn for weights from a file.
@@ -52,4 +60,9 @@ def abstract(name: str, **sizes: int) -> nnx.Module:
         The model, with `jax.ShapeDtypeStruct` for every parameter. One object is given to all who
         ask, since tracing a hundred layers takes a second: leave it as it is.
     """
-    return nnx.eval_shape(lambda: (BUILD | OWN)[name](rngs=nnx.Rngs(0), **sizes))
+    build = (BUILD | OWN)[name]
+    usual = _usual(build)
+    unusual = {size: number for size, number in sizes.items() if usual.get(size) != number}
+    if unusual != sizes:
+        return abstract(name, **unusual)
+    return nnx.eval_shape(lambda: build(rngs=nnx.Rngs(0), **sizes))

@@ -12,6 +12,7 @@ import pytest
 from saljax import models
 from saljax.data.folders import prepare, read_image
 from saljax.models import labels
+from saljax.models.constructors import abstract
 from saljax.models.from_torchvision import source_shapes
 from saljax.models.weights import read, write
 
@@ -223,6 +224,11 @@ def test_class_names_as_editors_write_them(tmp_path, encoding, newline, end):
     (tmp_path / "names.txt").write_bytes(text.encode(encoding))
     first, second = labels.read(tmp_path / "names.txt")
     assert first == "Hänfling" and second.startswith("Grünfink")
+
+
+def test_shapes_are_traced_once_whatever_says_them():
+    assert abstract("birdlets", num_classes=14) is abstract("birdlets")
+    assert abstract("birdlets", num_classes=3) is not abstract("birdlets")
 
 
 def test_a_class_named_by_a_number_is_found_by_its_name():
