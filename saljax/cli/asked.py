@@ -12,7 +12,7 @@ from saljax.evaluation import rows as of_table
 from saljax.evaluation.rows import Row
 from saljax.runs import inputs, methods, records
 from saljax.runs.classifier import Classifier
-from saljax.runs.hyperparameters import configure, in_effect, named
+from saljax.runs.hyperparameters import configure, in_effect, named, said_of_sigma
 from saljax.runs.loop import Ask, Explained
 
 
@@ -142,8 +142,17 @@ class Run(NamedTuple):
     @property
     def captions(self) -> list[str]:
         """One for each of several maps."""
-        by_sigma = [f"sigma {sigma:g}" for sigma in self.sigmas]
-        return by_sigma if len(self.rows) == 1 else [row.name for row in self.rows]
+        if len(self.rows) > 1:
+            return [row.name for row in self.rows]
+        method, spatial = self.rows[0].method, self.known.about.input_shape[:-1]
+        return [said_of_sigma(method, sigma, spatial) for sigma in self.sigmas]
+
+    @property
+    def advice(self) -> list[str]:
+        """What is known of these methods on such classifiers, and not what was asked for."""
+        shape = self.known.about.input_shape
+        rows = [] if self.sigmas else self.rows
+        return list(filter(None, (methods.advice(row.kind, row.method, shape) for row in rows)))
 
     @property
     def detail(self) -> str:

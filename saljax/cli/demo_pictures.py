@@ -14,7 +14,7 @@ from saljax.data.generated import birdlets
 from saljax.report import grids
 from saljax.runs import classifier
 from saljax.runs.explainers import equipped
-from saljax.runs.hyperparameters import coarse_to_fine
+from saljax.runs.hyperparameters import coarse_to_fine, said_of_sigma
 from saljax.runs.loop import score
 from saljax.runs.records import title
 
@@ -81,11 +81,12 @@ def _coarse_to_fine(score_fn: ScoreFn) -> list[grids.Row]:
     images = jnp.stack([jnp.asarray(one.image) for one in small])
     scores = np.asarray(score(score_fn, images))
     found = scores.argmax(1)
+    glas = partial(saljax.glas)
     maps = [
         np.asarray(saljax.explain(method, score_fn, images, found))
-        for method in coarse_to_fine(partial(saljax.glas), sigmas)
+        for method in coarse_to_fine(glas, sigmas)
     ]
-    captions = [f"sigma {sigma:g}" for sigma in sigmas]
+    captions = [said_of_sigma(glas, sigma, images.shape[1:3]) for sigma in sigmas]
     return [
         grids.outlined(
             grids.comparison(

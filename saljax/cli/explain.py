@@ -141,6 +141,8 @@ def explain(
     job = Job(out, run, asks, work, reading, drawings, complain, tell)
     if work.there:
         tell(f"{len(work.there)} of {len(work.paths)} are there already, in {out}")
+    for line in run.advice if work.todo and not quiet else ():
+        say(line)
     with mistakes(), progress("explaining", len(work.todo), "image", quiet) as advance:
         size = batch_size or (1 if len(work.todo) == 1 else jax.device_count())
         job.explain(choose, size, key, advance, say if not quiet else lambda text: None)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import docstring_parser
 
+from saljax.methods.perturbation.glas import pixels_per_unit
 from saljax.methods.table import METHODS, Known
 
 REQUIRED = inspect.Parameter.empty
@@ -149,6 +150,21 @@ def coarse_to_fine(method: functools.partial, sigmas: Sequence[float]) -> list[f
     if not widths:
         raise ValueError(f"{method.func.__name__} has no sigmas to set")
     return [functools.partial(method, **dict.fromkeys(widths, sigma)) for sigma in sigmas]
+
+
+def said_of_sigma(method: functools.partial, sigma: float, spatial: Sequence[int]) -> str:
+    """`sigma 6 (38 px)`: a width as the method has it, and in pixels of what the classifier sees.
+
+    Args:
+        method: `functools.partial` of a method, whose sigmas are in its `unit` if it has one.
+        sigma: in that.
+        spatial: shape of the images.
+    """
+    parameters = inspect.signature(method.func).parameters
+    if "unit" not in parameters:
+        return f"sigma {sigma:g}"
+    pixels = pixels_per_unit(method.keywords.get("unit", parameters["unit"].default), (*spatial,))
+    return f"sigma {sigma:g} ({sigma * pixels:.0f} px)"
 
 
 def _for_size(method: Callable, spatial: Sequence[int]) -> dict[str, Any]:

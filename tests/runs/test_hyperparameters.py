@@ -9,6 +9,7 @@ import pytest
 
 import saljax
 from saljax.methods.table import METHODS
+from saljax.runs import methods
 from saljax.runs.hyperparameters import (
     REQUIRED,
     coarse_to_fine,
@@ -16,6 +17,7 @@ from saljax.runs.hyperparameters import (
     hyperparameters,
     in_effect,
     recorded,
+    said_of_sigma,
 )
 
 
@@ -154,3 +156,20 @@ def test_lengths_that_nobody_gave_are_recorded_as_what_they_become():
     effect = in_effect(partial(saljax.meaningful_perturbation), spatial=(28, 28))
     assert effect["baseline"] == "blur(sigma=[1.25, 1.25])" and effect["mask_size"] == [28, 28]
     assert in_effect(partial(saljax.glas), spatial=(28, 28)) == in_effect(partial(saljax.glas))
+
+
+def test_a_width_in_pixels_of_what_the_classifier_sees():
+    """A cell is 1/15 of the side."""
+    glas = partial(saljax.glas)
+    assert said_of_sigma(glas, 6.0, (96, 96)) == "sigma 6 (38 px)"
+    assert said_of_sigma(partial(glas, unit="pixel"), 1.5, (96, 96)) == "sigma 1.5 (2 px)"
+    assert said_of_sigma(partial(saljax.extremal_perturbation), 6.0, (96, 96)) == "sigma 6"
+
+
+def test_advice_is_for_defaults_on_photographs():
+    glas = partial(saljax.glas)
+    assert "sigma_light=3" in methods.advice("glas", glas, (224, 224, 3))
+    assert not methods.advice("glas", glas, (96, 96, 3))
+    assert not methods.advice("glas", glas, (224, 224, 224, 1))
+    assert not methods.advice("glas", partial(glas, sigma_light=2.0), (224, 224, 3))
+    assert not methods.advice("rise", partial(saljax.rise), (224, 224, 3))
