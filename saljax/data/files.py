@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-import importlib
+import importlib.util
 import io
 import math
 import os
@@ -16,6 +16,8 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image, ImageOps
 
+from saljax.data import medical
+
 Picture = Float[np.ndarray, "height width 3"]
 Range = tuple[float, float]
 
@@ -23,7 +25,7 @@ PICTURES = {
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".gif", ".tif",
     ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".psd", ".avif", ".jp2", ".j2k", ".jpx",
     ".heic", ".heif", ".hif", ".jxl", ".svg", ".exr", ".dng", ".cr2", ".cr3", ".nef", ".arw",
-    ".raf", ".orf", ".rw2", ".dcm",
+    ".raf", ".orf", ".rw2", *medical.DICOM,
 }  # fmt: skip
 """Endings of what people call a picture; not all can be read everywhere, some nowhere here."""
 HEIF = {".heic", ".heif", ".hif"}
@@ -75,13 +77,15 @@ def suffixes() -> frozenset[str]:
     for name in PLUGINS:
         with contextlib.suppress(ImportError):
             getattr(importlib.import_module(name), "register_heif_opener", lambda: None)()
-    return frozenset(PICTURES & set(Image.registered_extensions()))
+    dicom = medical.DICOM if importlib.util.find_spec("pydicom") else set()
+    return frozenset(PICTURES & {*Image.registered_extensions(), *dicom})
 
 
 def needs(suffix: str) -> str:
     """Return what to install for pictures of an ending that cannot be read here, or ""."""
-    missing = suffix.lower() in HEIF - suffixes()
-    return f"{suffix.lower()} needs pip install 'saljax[heif]'" if missing else ""
+    extras = dict.fromkeys(HEIF, "heif") | dict.fromkeys(medical.DICOM, "dicom")
+    extra = extras.get(suffix.lower()) if suffix.lower() not in suffixes() else None
+    return f"{suffix.lower()} needs pip install 'saljax[{extra}]'" if extra else ""
 
 
 def read_image(path: Path | str | io.BytesIO, values: Range | None = None) -> Picture:
@@ -111,6 +115,8 @@ def read_image(path: Path | str | io.BytesIO, values: Range | None = None) -> Pi
 def open_image(path: Path | str | io.BytesIO, values: Range | None = None) -> Opened:
     """As `read_image`, and say how it was read."""
     try:
+        if medical.is_dicom(path):
+            return _dicom(path, values)
         with _quietly_opened(path) as picture:
             width, height = picture.size
             _decode_less(picture)
@@ -120,7 +126,7 @@ def open_image(path: Path | str | io.BytesIO, values: Range | None = None) -> Op
             if picture.mode.startswith(("I", "F")):
                 gray = np.asarray(upright, np.float32)
                 values, guessed = (values, False) if values else _range(gray, picture)
-                gray = _scaled(np.asarray(_reduced(Image.fromarray(gray))), values)
+                gray = scaled(np.asarray(_reduced(Image.fromarray(gray))), values)
                 return Opened(np.repeat(gray[..., None], 3, axis=-1), size, values, guessed)
             return Opened(_rgb(upright), size)
     except FileNotFoundError:
@@ -136,7 +142,7 @@ def open_image(path: Path | str | io.BytesIO, values: Range | None = None) -> Op
     except UnreadableImage:
         raise
     except Exception as error:  # decoders answer damaged files with any exception at all
-        raise UnreadableImage(f"is damaged ({_first_line(error)})") from None
+        raise UnreadableImage(f"is damaged ({first_line(error)})") from None
 
 
 def read_array(
@@ -169,10 +175,18 @@ def read_array(
         raise UnreadableImage("holds values that are not finite")
     array = array.astype(np.float32)
     if values is not None:
-        return _scaled(array, values)
+        return scaled(array, values)
     if array.shape[-1:] == (3,) and not (array.min() >= 0 and array.max() <= 1):
         raise UnreadableImage(f"has values outside 0..1; {SAY_WHICH}")
     return array
+
+
+def _dicom(path: Path | str | io.BytesIO, values: Range | None) -> Opened:
+    try:
+        image, values, guessed = medical.read_dicom(path, values)
+    except medical.UnreadableError as error:
+        raise UnreadableImage(str(error)) from None
+    return Opened(image, (image.shape[0], image.shape[1]), values, guessed)
 
 
 def _quietly_opened(path):
@@ -249,7 +263,8 @@ def _own_range(picture: Image.Image) -> float | None:
     return float(most) if 0 < most < 65535 else None
 
 
-def _scaled(array: np.ndarray, values: Range) -> np.ndarray:
+def scaled(array: np.ndarray, values: Range) -> np.ndarray:
+    """Bring two values to 0 and 1, and what lies outside to the nearer."""
     low, high = map(np.float32, values)
     return np.clip((array - low) / (high - low), 0, 1)
 
@@ -264,5 +279,6 @@ def _rgb(picture: Image.Image) -> Picture:
     return values
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, in one line."""
     return (str(error) or type(error).__name__).splitlines()[0]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from saljax.data import files, folders
+from saljax.data import files, folders, medical, volume_files
 from saljax.models.zoo import ModelInfo
 from saljax.runs import store
 
@@ -161,7 +161,7 @@ def read(
     values: files.Range | None = None,
     padded: bool = False,
 ) -> Input:
-    """Read a picture, or a .npy file, for a classifier.
+    """Read a picture, or a .npy or NIfTI file, for a classifier.
 
     Args:
         path: file, or `STDIN`.
@@ -178,12 +178,12 @@ def read(
         UnreadableImage: not readable, or not an image for this classifier.
     """
     content = _stdin() if path == STDIN else path
+    if medical.is_nifti(path):
+        array, values, guessed = volume_files.read(path, values)
+        array, said = _of_shape(array, input_shape), _said(values, guessed)
+        return Input(array, array, array.shape[:-1], values, said)
     if path.suffix == ".npy" or (isinstance(content, io.BytesIO) and _is_array(content)):
-        array = files.read_array(content, values)
-        if array.shape != input_shape:
-            raise folders.UnreadableImage(
-                f"has shape {array.shape}; the model takes {input_shape}, channels last"
-            )
+        array = _of_shape(files.read_array(content, values), input_shape)
         return Input(array, array, array.shape[:-1], values)
     opened = files.open_image(content, values)
     if resize is None or input_shape[-1] != 3:
@@ -197,9 +197,24 @@ def read(
         whole = folders.resample(whole, (height, width))
     image = folders.prepare(opened.image, resize, crop, padded)
     edges = _times(folders.frame(size, resize, crop, padded), [1 / length for length in size])
-    guessed = "black and white taken for {:g} and {:g}; --range LOW,HIGH says otherwise"
-    guessed = guessed.format(*opened.values) if opened.values and opened.guessed else ""
+    guessed = _said(opened.values, opened.guessed)
     return Input(image, whole, opened.size, opened.values, guessed, edges)
+
+
+def _of_shape(array: np.ndarray, input_shape: tuple[int, ...]) -> np.ndarray:
+    if array.shape != input_shape:
+        raise folders.UnreadableImage(
+            f"has shape {array.shape}; the model takes {input_shape}, channels last"
+        )
+    return array
+
+
+def _said(values: files.Range | None, guessed: bool) -> str:
+    """What was guessed of values."""
+    if values is None or not guessed:
+        return ""
+    low, high = values
+    return f"black and white taken for {low:g} and {high:g}; --range LOW,HIGH says otherwise"
 
 
 def _times(edges: folders.Edges, lengths: Sequence[float]) -> folders.Edges:
