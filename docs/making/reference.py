@@ -37,7 +37,9 @@ PAGES = {
 }
 """Page -> title, and what stands below it."""
 
-_OF_FOLDER = {"report": "core", "training": "learned", "runs": "learned"}
+_OF_FOLDER = {"training": "learned", "runs": "learned", "evaluation": "metrics"}
+"""Folder -> page of what `saljax` itself has from it; of others `core`."""
+
 _METRICS = ("localization", "faithfulness", "robustness", "complexity", "truth")
 _DATA = ("birdlets", "captions", "volumes", "boxes", "folders")
 
@@ -62,13 +64,13 @@ def placed() -> dict[str, dict[str, Any]]:
     for name in [*first, *(n for n in top if n not in first)]:
         folders = top[name].__module__.split(".")[1:]
         page = folders[1] if folders[0] == "methods" else folders[0]
-        pages[_OF_FOLDER.get(page, page)][name] = top[name]
+        pages[page if page in PAGES else _OF_FOLDER.get(page, "core")][name] = top[name]
     adapters = ("nnx", "linen", "equinox", "keras", "torch", "onnx", "sklearn")
     hidden = {f"saljax.scores.from_{name}" for name in adapters}  # they import their framework
     plain = names(_Without(saljax.scores, hidden), "saljax.scores")
     pages["scores"] = dict.fromkeys(sorted(hidden)) | plain
     pages["models"] = names(saljax.models, "saljax.models")
-    pages["metrics"] = names(saljax.metrics, "saljax.metrics")
+    pages["metrics"] |= names(saljax.metrics, "saljax.metrics")
     for name in _DATA:
         module = importlib.import_module(getattr(saljax.data, name).__name__)
         found = names(module, f"saljax.data.{name}")
@@ -99,6 +101,8 @@ def identifier(name: str, thing: Any) -> str:
 
 def where(page: str, name: str, thing: Any) -> str:
     """Heading below which a name stands; "" if the page has none."""
+    if page == "metrics" and name.count(".") == 1:
+        return "After `saljax evaluate`"
     if page == "metrics":
         folder = thing.__module__.split(".")[2]
         return folder.capitalize() if folder in _METRICS else "Between maps and boxes"
@@ -119,7 +123,7 @@ def pages() -> dict[str, str]:
         for name, thing in ordered:
             if (here := where(page, name, thing)) != heading:
                 heading = here
-                parts.append(f"## {f'`{here}`' if '.' in here else here}\n")
+                parts.append(f"## {f'`{here}`' if here.startswith('saljax.') else here}\n")
             options = f'heading: "{name}"\n      toc_label: "{name.rpartition(".")[2]}"'
             parts.append(f"::: {identifier(name, thing)}\n    options:\n      {options}\n")
         made[page] = "\n".join(parts)
