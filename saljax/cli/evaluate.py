@@ -169,11 +169,12 @@ def evaluate(
     import jax
 
     from saljax.cli import evaluate_files as files
+    from saljax.data.annotations import forms
     from saljax.evaluation import cases, measures, rows
     from saljax.evaluation.study import Study
     from saljax.evaluation.study import evaluate as judge
     from saljax.page import run
-    from saljax.runs import classifier, records, store, targets
+    from saljax.runs import classifier, store, targets
     from saljax.runs.hyperparameters import named
     from saljax.runs.progress import progress
 
@@ -243,7 +244,7 @@ def evaluate(
             raise ValueError("nothing could be explained")
         asked = {
             "data": str(data),
-            "boxes": {"file": str(boxes), "sha256": records.sha256(boxes)} if boxes else None,
+            "boxes": {"file": str(boxes), "sha256": forms.sha256(boxes)} if boxes else None,
             "boxes_format": boxes_format or "pixels",
             "target": "label" if by_label else wanted,
             "command": command(*ctx.obj),

@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from saljax.data.annotations import forms
+from saljax.data.annotations.example import by_class
 from saljax.data.files import PICTURES
 
 Corners = Float[np.ndarray, "boxes 4"]
@@ -53,10 +55,12 @@ class Annotation(NamedTuple):
 
 
 def read(path: Path, form: Form | None = None) -> list[Annotation]:
-    """Read a file of boxes.
+    """Read a file of boxes, or a folder.
 
     These are known:
 
+    - Forms of data sets, see `annotations.forms`, by what is in them; crowds and classes of which a
+      picture has only difficult objects are left out, see `annotations.example.by_class`.
     - JSON: a list of `{"file": NAME, "boxes": [[x1, y1, x2, y2], ...]}`, or one such entry a line;
       or a dictionary, NAME to boxes or to such entries. `"label"` names the class, `"width"` and
       `"height"` the size of the picture.
@@ -68,7 +72,7 @@ def read(path: Path, form: Form | None = None) -> list[Annotation]:
     has is ignored.
 
     Args:
-        path: ends in one of `SUFFIXES`.
+        path: of one of these forms, or ends in one of `SUFFIXES`.
         form: what the corners are in: pixels of the picture, or shares of its width and height.
             None: pixels, but shares are recognized and refused.
 
@@ -80,11 +84,16 @@ def read(path: Path, form: Form | None = None) -> list[Annotation]:
         ValueError: it is of no such form; the message says which entry. Or all corners lie in 0..1
             and nobody said what they are in.
     """
+    if (own := forms.recognized(path)) is not None:
+        if form == "normalized":
+            raise ValueError(f"{path}: {own.name} has pixels; leave --boxes-format out")
+        return [Annotation(*one) for one in by_class(own.read(path))]
+    if path.is_dir():
+        raise ValueError(f"{path}: {forms.unknown(path)}")
     suffix = path.suffix.lower()
-    if suffix == ".xml":
-        raise ValueError(f"{path}: boxes in XML, as VOC and ImageNet have them, are not read yet")
-    if suffix not in SUFFIXES:
-        raise ValueError(f"{path}: boxes are read from a file {', '.join(SUFFIXES)}")
+    if suffix not in SUFFIXES and path.exists():
+        others = f"boxes are read from a file {', '.join(SUFFIXES)}"
+        raise ValueError(f"{path}: {forms.unknown(path)}; other {others}")
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError:
@@ -172,8 +181,6 @@ def _json(path: Path, text: str) -> Entries:
         entries = [(f"record {number}", one) for number, one in enumerate(content, start=1)]
     elif not isinstance(content, dict):
         raise ValueError(f"{path}: expected a list of entries; {_AN_ENTRY}")
-    elif {"images", "annotations"} <= content.keys():
-        raise ValueError(f"{path}: boxes in COCO's form are not read yet; {_AN_ENTRY}, ...")
     elif isinstance(_parts_of("", content).get("file"), str):
         entries = [("record 1", content)]
     else:
