@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from saljax.data.annotations import coco
+from saljax.data.annotations import coco, voc
 from saljax.data.annotations.example import Example
 from saljax.data.folders import some
 
@@ -24,7 +24,10 @@ class Form(NamedTuple):
     read: Callable[[Path], list[Example]]
 
 
-FORMS = (Form("COCO JSON", coco.files, coco.read),)
+FORMS = (
+    Form("COCO JSON", coco.files, coco.read),
+    Form("XML of Pascal VOC or ImageNet", voc.files, voc.read),
+)
 """The first that a path has is its form."""
 
 
