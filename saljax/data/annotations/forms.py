@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from saljax.data.annotations import coco, voc
+from saljax.data.annotations import aircraft, coco, cub, lists, voc
 from saljax.data.annotations.example import Example
 from saljax.data.folders import some
 
@@ -26,7 +26,11 @@ class Form(NamedTuple):
 
 FORMS = (
     Form("COCO JSON", coco.files, coco.read),
+    Form("CUB-200-2011", cub.files, cub.read),
+    Form("FGVC-Aircraft", aircraft.files, aircraft.read),
     Form("XML of Pascal VOC or ImageNet", voc.files, voc.read),
+    Form("LOC_*_solution.csv of ImageNet", lists.solutions, lists.read_solution),
+    Form("a list PICTURE CLASS, as of Places365", lists.files, lists.read),
 )
 """The first that a path has is its form."""
 
