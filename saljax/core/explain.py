@@ -38,6 +38,10 @@ def explain(
 ) -> Any:
     """Explain many images with a method that explains one, as one compiled program.
 
+        score_fn = saljax.scores.probabilities(saljax.models.load("birdlets"))
+        targets = score_fn(images).argmax(1)
+        maps = saljax.explain(functools.partial(saljax.glas, grid=9), score_fn, images, targets)
+
     The program is compiled once for a method, its hyperparameters, the structure of `score_fn` and
     the shapes; equal `functools.partial`s share it, and other weights of the same architecture do
     too. Arrays are its arguments, never its constants: weights, array-valued hyperparameters, and

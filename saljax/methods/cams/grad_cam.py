@@ -27,6 +27,8 @@ def grad_cam(
 
     S = relu(sum_k a_k A_k),    a_k = mean_x d score[target] / d A_k(x)
 
+        saljax.grad_cam(score_fn, image, target, layer="layer4")
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
         image: (*spatial, C), RGB in [0, 1].

@@ -19,6 +19,8 @@ def gradient(
 
     S(x) = max_c |d score[target] / d image(x, c)|
 
+        saljax.gradient(score_fn, image, target)
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
         image: (*spatial, C), RGB in [0, 1].

@@ -26,6 +26,8 @@ def integrated_gradients(
     With `reduce=None` the values sum to score(image) - score(baseline), up to the error of the
     midpoint rule.
 
+        saljax.integrated_gradients(score_fn, image, target, num_steps=50)
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K); the paper uses probabilities, others
             logits.

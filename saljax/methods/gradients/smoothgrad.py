@@ -28,6 +28,8 @@ def smoothgrad(
     S = reduce(1/n sum_i d score[target] / d image at image + e_i),
     e_i ~ N(0, sigma^2),  sigma = noise * (max(image) - min(image))
 
+        saljax.smoothgrad(score_fn, image, target, key=jax.random.key(0), noise=0.15)
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
         image: (*spatial, C), RGB in [0, 1]; noisy copies leave this range, as in the paper.

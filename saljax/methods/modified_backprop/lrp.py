@@ -52,6 +52,8 @@ def lrp(
     with weights, whatever it is. All others, products with weights, have the rule above. A bias and
     a batch normalization right behind a layer are part of it.
 
+        saljax.lrp(score_fn, image, target, composite="epsilon_plus")
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits.
         image: (*spatial, C), RGB in [0, 1]: black pixels contribute nothing and get 0.

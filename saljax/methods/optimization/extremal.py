@@ -84,6 +84,8 @@ def extremal_perturbation(
     together, each on its own: a map costs num_steps passes forward and back of len(areas) images,
     twice as many in the game "dual".
 
+        saljax.extremal_perturbation(score_fn, image, target, areas=(0.05, 0.1, 0.2))
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
         image: (*spatial, C), RGB in [0, 1].

@@ -45,6 +45,8 @@ def glas(
     G is a Gaussian of peak 1 (`saljax.gaussian_mask`). Small sigmas pinpoint the part that decides,
     large ones the object. A map costs grid^rank passes for light and grid^rank + 1 for shadow.
 
+        saljax.glas(score_fn, image, target, sigma_light=3.0)
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: I, (*spatial, C), RGB in [0, 1].

@@ -63,6 +63,8 @@ def lime(
         many = jax.jit(jax.vmap(method, in_axes=(None, 0, 0)))
         saliency = many(score_fn, images, targets, key=keys, segments=segments)
 
+        saljax.lime(score_fn, image, target, key=jax.random.key(0), num_samples=500)
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: I, (*spatial, C), RGB in [0, 1].

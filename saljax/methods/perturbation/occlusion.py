@@ -43,6 +43,8 @@ def occlusion(
     ends, and those that reach over the border are cut there, so a mirrored image has the mirrored
     map. A map costs 28 x 28 + 1 passes by default, fewer where an axis has fewer than 28 pixels.
 
+        saljax.occlusion(score_fn, image, target, window=56, stride=28)
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), logits in the paper.
         image: I, (*spatial, C), RGB in [0, 1].

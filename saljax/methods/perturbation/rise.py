@@ -49,6 +49,8 @@ def rise(
     so a map is read by its differences; they stand out of the sampling noise where they are many
     standard errors (`details`), which fall as 1/sqrt(N).
 
+        saljax.rise(score_fn, image, target, key=jax.random.key(0), num_masks=500)
+
     Args:
         score_fn: images (N, *spatial, C) -> scores (N, K), probabilities in the paper.
         image: I, (*spatial, C), RGB in [0, 1].
