@@ -100,7 +100,7 @@ class Shard(click.ParamType):
     "--page",
     default=500,
     show_default=True,
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 5000),
     help="Photographs in page/index.html; 0: no page. `saljax report` makes one later.",
 )
 @click.option(

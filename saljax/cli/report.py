@@ -19,10 +19,10 @@ from saljax.cli.console import MISTAKE, echo, mistakes, say
 )
 @click.option(
     "--number",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 5000),
     default=5000,
     show_default=True,
-    help="Photographs shown, with their maps; the numbers are of all.",
+    help="Photographs shown, with their maps; the table is of all.",
 )
 @click.option(
     "--out",

@@ -89,9 +89,10 @@ class Block:
 
     def get(self, key: str) -> Entry | None:
         """An entry, from another block if need be; None where it has to be made."""
-        if key not in self._entries and key in self._shelf.elsewhere:
-            path = self._shelf.elsewhere[key]
-            entry = copy.deepcopy(self._shelf.recall(path)[key])
+        path = None if key in self._entries else self._shelf.elsewhere.get(key)
+        there = path and self._shelf.recall(path).get(key)
+        if path and there is not None:
+            entry = copy.deepcopy(there)
             saliency = read_map(Place(path, entry.pop("map"))) if "map" in entry else None
             self.put(key, entry, saliency)
         return self._entries.get(key)
@@ -121,10 +122,7 @@ class Block:
         """Write what is new, in place of the file as it was."""
         if not self._changed:
             return
-        text, buffer = (
-            json.dumps(self._entries, allow_nan=False, separators=(",", ":")),
-            io.BytesIO(),
-        )
+        text = json.dumps(self._entries, allow_nan=False, separators=(",", ":"))
         arrays: dict[str, Any] = {"entries": np.frombuffer(text.encode(), np.uint8)}
         if self._count:
             there = range(self._count - len(self._new))
@@ -148,22 +146,17 @@ def as_kept(saliency: np.ndarray, keep: Keep) -> np.ndarray:
 def read_map(place: Place) -> np.ndarray:
     """A map; OSError where its file is not there or damaged."""
     try:
-        return _decoded(place.path)[place.index]
+        maps, scales = _of_file(place.path, place.path.stat().st_mtime_ns)
+        saliency = maps[place.index]
     except (*_BROKEN, IndexError):
         raise OSError(f"{place.path}: is damaged; remove it and run again") from None
+    return saliency if scales is None else saliency.astype(np.float32) * scales[place.index]
 
 
 @functools.lru_cache(maxsize=16)
 def _of_file(path: Path, modified: int) -> tuple[np.ndarray, np.ndarray | None]:
     with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
         return file["maps"], file["scales"] if "scales" in file.files else None
-
-
-def _decoded(path: Path) -> np.ndarray:
-    maps, scales = _of_file(path, path.stat().st_mtime_ns)
-    if scales is None:
-        return maps
-    return maps.astype(np.float32) * scales.reshape(-1, *[1] * (maps.ndim - 1))
 
 
 def _encoded(maps: list[np.ndarray], keep: Keep) -> dict[str, np.ndarray]:

@@ -39,6 +39,14 @@ class Judge:
         self._failed: set[Row | Measure] = set()
         self._compiled: set[str] = set()
         self._is_estimated, self.left = False, len(study.cases)
+        self._measured_by = {
+            measure: store.key(
+                settings=_but_memory(measure.settings()),
+                seed=study.seed if measure.is_random else None,
+                source=measure.source,
+            )
+            for measure in study.measures
+        }
 
     def made_from(self, row: Row) -> str:
         """A hash of what all maps of a method are made from, but for the image."""
@@ -46,10 +54,10 @@ class Judge:
         rounded = {"kept": "float16"} if self._study.keep == "float16" else {}
         return store.key(seed=seed, row=_but_memory(row.record()), **rounded, **self._made_by)
 
-    def __call__(self, row: Row, batch: Batch, judged: dict[int, Judged], block: Block) -> None:
-        """Maps and measurements of one method for one batch."""
+    def __call__(self, row: Row, batch: Batch, judged: dict[int, Judged], block: Block) -> bool:
+        """Maps and measurements of one method for one batch; whether there was anything to do."""
         if row in self._failed or not judged:
-            return
+            return False
         keys = {
             place: store.key(
                 shown=one.case.image,  # two that are alike may have different boxes
@@ -68,7 +76,7 @@ class Judge:
                 maps, seconds = self._explain(row, batch, judged, missing)
             except ValueError as error:
                 self._fail(row, error)
-                return
+                return True
             for place, saliency in maps.items():
                 if entries[place] is None:
                     entry: Entry = {"values": {}}
@@ -77,10 +85,11 @@ class Judge:
                     entries[place] = entry
             self._compiled.add(row.name)
         known = {place: entry for place, entry in entries.items() if entry is not None}
+        worked = bool(missing)
         for measure in self._study.measures:
             if measure not in self._failed:
                 try:
-                    self._measure(measure, row, batch, judged, known, maps, block)
+                    worked |= self._measure(measure, row, batch, judged, known, maps, block)
                 except ValueError as error:
                     self._fail(measure, error)
         for place, entry in known.items():
@@ -88,6 +97,7 @@ class Judge:
             one.values[row.name] = entry["values"]
             one.maps.update({} if where is None else {row.name: where})
             one.seconds.update({row.name: entry["seconds"]} if "seconds" in entry else {})
+        return worked
 
     def _lacks_map(self, one: Judged, entry: Entry | None) -> bool:
         """Whether a map has to be made: it was never, or it was not kept and is asked for again."""
@@ -101,12 +111,8 @@ class Judge:
         of_boxes = measure.known.needs == "boxes"
         if of_boxes and not one.record["boxes"]:
             return None
-        made_from = store.key(
-            boxes=one.record["boxes"] if of_boxes else None,
-            settings=_but_memory(measure.settings()),
-            **({"seed": self._study.seed} if measure.is_random else {}),
-            **({"source": measure.source} if measure.source else {}),
-        )
+        made_by = self._measured_by[measure]
+        made_from = store.key(boxes=one.record["boxes"], by=made_by) if of_boxes else made_by
         there = entry["values"].get(measure.name, {}).get("key")
         return None if there == made_from else made_from
 
@@ -153,12 +159,12 @@ class Judge:
         known: dict[int, Entry],
         maps: dict[int, np.ndarray],
         block: Block,
-    ) -> None:
-        """Take one measurement where it is not there yet, as one program."""
+    ) -> bool:
+        """Take one measurement where it is not there yet, as one program; whether it was so."""
         due = {place: self._due(measure, judged[place], entry) for place, entry in known.items()}
         due = {place: key for place, key in due.items() if key is not None}
         if not due:
-            return
+            return False
         self._working(work=f"{row.name}, {batch.cases[min(due)].image}: {measure.name}")
         for place in due:
             if place not in maps:
@@ -184,6 +190,7 @@ class Judge:
             value = to_json(jax.tree.map(lambda array, place=place: array[place], found))
             known[place]["values"][measure.name] = {"key": made_from, "value": value}
         block.change()
+        return True
 
 
 def _targets(batch: Batch, judged: dict[int, Judged]) -> np.ndarray:

@@ -122,8 +122,8 @@ def evaluate(
                 batch = Batch(part, study.batch_size, about, complain, study.values, note)
                 judged = look(batch, images)
                 for row in study.rows:
-                    judge(row, batch, judged, rows[row])
-                    advance(len(part))
+                    worked = judge(row, batch, judged, rows[row])
+                    advance(len(part) if worked else 0, spared=0 if worked else len(part))
                     written_now_and_then()
                 judge.left -= len(part)
                 done += judged.values()

@@ -16,6 +16,8 @@ COLORS = ("inferno", "viridis", "turbo", "gray")
 SIGNED = "RdBu_r"
 SAMPLES = 33
 """Of a color map: a browser draws lines between them."""
+MOST = 5000
+"""Images that a page lists: a browser has all their numbers in memory. Our choice."""
 AT_ONCE = 50
 """Images whose curves are in one file."""
 
@@ -24,8 +26,8 @@ def of_page(run: Run, shown: int, signs: Sequence[bool]) -> dict[str, Any]:
     """All that a page shows but pictures and the curves of single images.
 
     Args:
-        run: the evaluation.
-        shown: how many of its images have pictures.
+        run: the evaluation; of its images the first `MOST` are listed.
+        shown: how many of them have pictures.
         signs: of each method whether its maps are shown around zero.
     """
     record = run.record
@@ -43,9 +45,10 @@ def of_page(run: Run, shown: int, signs: Sequence[bool]) -> dict[str, Any]:
         ],
         "metrics": _metrics(run),
         "table": _table(run),
-        "images": [_image(one, record["settings"]["sees"]) for one in record["images"]],
+        "images": [_image(one, record["settings"]["sees"]) for one in record["images"][:MOST]],
+        "total": len(record["images"]),
         "shown": shown,
-        "values": _rounded(run.values),
+        "values": _rounded(run.values[..., :MOST]),
         "curves": [_curve(curve) for curve in run.curves],
         "curvesAtOnce": AT_ONCE,
         "colors": {name: _samples(name) for name in (*COLORS, SIGNED)},

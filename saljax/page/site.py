@@ -15,15 +15,13 @@ from saljax.runs import store
 
 SCRIPTS = ("common.js", "table.js", "plots.js", "detail.js", "images.js")
 COPIED = ("table.csv", "table.tex", "table.md", "values.csv", "differences.csv", "curves.csv")
-MOST = 5000
-"""Images with pictures. Our choice."""
 
 
 def write(
     run: Run,
     out: Path,
     folder: Path,
-    most: int = MOST,
+    most: int = numbers.MOST,
     advance: Callable[..., None] = lambda items=1: None,
 ) -> int:
     """Write the page of an evaluation.
@@ -32,7 +30,8 @@ def write(
         run: the evaluation.
         out: folder of the page; files of an earlier one are replaced.
         folder: of the images that were explained.
-        most: images with pictures; the numbers are of all.
+        most: images with pictures. The table is of all, the numbers of single images are of the
+            first `data.MOST`.
         advance: told how many images more have theirs.
 
     Returns:
@@ -42,7 +41,8 @@ def write(
         OSError: it cannot be written.
     """
     images = run.record["images"]
-    shown, lost = min(most, len(images)), 0
+    listed = min(len(images), numbers.MOST)
+    shown, lost = min(most, listed), 0
     signs = [pictures.are_signed(run, name) for name in run.methods]
     for place in range(shown):
         photo, maps = pictures.photo(run, place, folder), pictures.maps(run, place, signs)
@@ -51,7 +51,7 @@ def write(
             if content is not None:
                 store.write(out / kind / f"{place}.jpg", content)
         advance(1)
-    for first in range(0, len(images) if run.curves else 0, numbers.AT_ONCE):
+    for first in range(0, listed if run.curves else 0, numbers.AT_ONCE):
         text = numbers.script(f"saljaxCurves[{first}]", numbers.of_curves(run, first))
         store.write(out / "curves" / f"{first}.js", text.encode())
     text = numbers.script("const saljax", numbers.of_page(run, shown, signs))

@@ -37,11 +37,12 @@ def progress(
 
     Yields:
         A function to call after each item, or with the number of items done; with what is `said`
-        of them in place of their speed; with what is in `work` from now on; and with the seconds
-        that one item is `expected` to take.
+        of them in place of their speed; with what is in `work` from now on; with the seconds that
+        one item is `expected` to take; and with how many were `spared`: they were done before, and
+        would make the time left look shorter than it is.
     """
     if quiet:
-        yield lambda items=1, said="", work="", expected=None: None
+        yield lambda items=1, said="", work="", expected=None, spared=0: None
         return
     bar = _Bar(description, total, item)
     bar = bar if bar.is_seen else _Lines(description, total, item)
@@ -120,7 +121,7 @@ class _Bar:
 
             def render(self, task: rich.Task) -> Any:
                 bar = super().render(task)
-                bar.completed = min(task.completed + guess.share, total)
+                bar.completed = min(task.completed + guess.share, task.total or 0)
                 return bar
 
         self._guess = guess
@@ -145,16 +146,23 @@ class _Bar:
             description, total=total, speed="", work="", guess=self._guess
         )
         self._lock, self._shown = threading.RLock(), False
-        self._item, self._done, self._start = item, 0, time.monotonic()
+        self._item, self._done, self._total = item, 0, total
+        self._start = time.monotonic()
 
     def advance(
-        self, items: int = 1, said: str = "", work: str = "", expected: float | None = None
+        self,
+        items: int = 1,
+        said: str = "",
+        work: str = "",
+        expected: float | None = None,
+        spared: int = 0,
     ) -> None:
+        self._total -= spared
         self._guess.advance(items, expected)
         self._done += items
         seconds = time.monotonic() - self._start
         said = said or speed(self._done, seconds, self._item)
-        self._bar.update(self._task, advance=items, speed=said, work=work)
+        self._bar.update(self._task, advance=items, total=self._total, speed=said, work=work)
 
     def show(self) -> None:
         with self._lock:
@@ -189,8 +197,14 @@ class _Lines:
         self._start, self._over = time.monotonic(), threading.Event()
 
     def advance(
-        self, items: int = 1, said: str = "", work: str = "", expected: float | None = None
+        self,
+        items: int = 1,
+        said: str = "",
+        work: str = "",
+        expected: float | None = None,
+        spared: int = 0,
     ) -> None:
+        self._total -= spared
         self._guess.advance(items, expected)
         self._done, self._said, self._work = self._done + items, said, work
 

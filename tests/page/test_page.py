@@ -11,7 +11,7 @@ from PIL import Image
 
 from saljax import cli
 from saljax.evaluation.curves import Curve
-from saljax.page import pictures, run, site
+from saljax.page import data, pictures, run, site
 from saljax.page.citations import bibtex
 
 METHODS = ("glas", "grad_cam", "center")
@@ -120,6 +120,18 @@ def test_numbers(evaluation, folder):
     assert "grid 3" in html and "step 5" in html and "abc" in html
     # A name of a class ends no script.
     assert "</script><b>" not in (page / "data.js").read_text()
+
+
+def test_no_more_images_than_a_browser_holds(evaluation, folder, monkeypatch):
+    monkeypatch.setattr(data, "MOST", 7)
+    site.write(evaluation, folder / "page", folder, most=3)
+    known = read_script(folder / "page/data.js")
+    assert (known["shown"], known["total"], len(known["images"])) == (3, NUMBER, 7)
+    assert [len(of_method) for of_method in known["values"][0]] == [7] * 3
+    assert sorted(path.name for path in (folder / "page/photo").iterdir()) == [
+        f"{place}.jpg" for place in range(3)
+    ]
+    assert known["table"]["all"][0][0]["mean"] == 0.5  # of all
 
 
 def test_pictures(evaluation, folder):

@@ -124,6 +124,26 @@ def test_the_bar_moves_within_an_item(monkeypatch):
         assert "0/1" in bar and "\u257a" in bar
 
 
+def test_what_was_done_before_is_not_counted(monkeypatch, capsys):
+    """On a terminal and elsewhere: two of six are there, one of the other four is done."""
+    with monkeypatch.context() as patch:
+        terminal = opened(patch)
+        with progress.progress("explaining", 6, "image") as advance:
+            while "explaining" not in terminal.getvalue():
+                time.sleep(0.01)
+            advance(0, spared=2)
+            advance(work="b.png")
+            while "b.png" not in (bar := terminal.lines()[-1]):
+                time.sleep(0.01)
+        assert "1/4" in bar
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "EVERY", 0.02)
+    with progress.progress("explaining", 6, "image") as advance:
+        advance(1, spared=2)
+        time.sleep(0.1)
+    assert capsys.readouterr().err.startswith("saljax: explaining 1/4 after")
+
+
 def test_quiet(monkeypatch):
     terminal = opened(monkeypatch)
     with progress.progress("explaining", 4, "image", quiet=True) as advance:

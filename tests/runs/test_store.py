@@ -1,6 +1,7 @@
 """Files that are whole or not there, and names that are kept apart."""
 
 import errno
+import io
 import json
 import os
 from pathlib import Path
@@ -63,10 +64,11 @@ def test_any_name_that_the_disk_takes(tmp_path, name):
 
 
 def test_a_full_disk_names_the_file(tmp_path, monkeypatch):
-    def full(*_):
-        raise OSError(errno.ENOSPC, "No space left on device")
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(store, "open", lambda *_: Full(), raising=False)
     with pytest.raises(OSError, match=r"No space left on device: .*a\.npy") as caught:
         store.write_array(tmp_path / "a.npy", np.zeros(3))
     assert caught.value.errno == errno.ENOSPC and os.listdir(tmp_path) == []

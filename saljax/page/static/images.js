@@ -66,7 +66,8 @@ function drawGrid() {
   drawMore();
   const { k } = chosen(), only = byId("order").value === "differ" ? "" : ` of ${methods[k].name}`;
   const by = ofImages.length ? `, by ${byId("sort").selectedOptions[0].text}${only}` : "";
-  byId("found").textContent = `${found.length} of ${images.length} images${by}`;
+  const rest = saljax.total > images.length ? `, the first of ${saljax.total}` : "";
+  byId("found").textContent = `${found.length} of ${images.length} images${rest}${by}`;
 }
 
 const classes = [...new Set(images.map((one) => one.label))].sort();
