@@ -38,7 +38,7 @@ def in_pixels(shares: Corners, size: tuple[int, int]) -> Corners:
 
 
 def follow(
-    corners: Corners, size: tuple[int, int], resize: int, crop: int | None
+    corners: Corners, size: tuple[int, int], resize: int, crop: int | None, padded: bool = False
 ) -> Float[np.ndarray, "left 4"]:
     """Boxes on what `folders.prepare` makes of the picture.
 
@@ -51,23 +51,31 @@ def follow(
         size: its height and width.
         resize: as in `prepare`.
         crop: as in `prepare`.
+        padded: as in `prepare`.
 
     Returns:
         Those of which the crop leaves something, first and last pixels of the prepared picture.
     """
     side = crop or resize
-    begins, scales = [], []
-    for length in size[::-1]:
-        resized, begin = resized_and_start(length, size, resize, crop)
-        begins.append(begin)
-        scales.append(resized / length)
+    scales, begins = scales_and_begins(size, resize, crop, padded)
     low, high = (
-        np.clip(edges * np.asarray(scales) - np.asarray(begins), 0, side)
+        np.clip(np.clip(edges, 0, size[::-1]) * scales - begins, 0, side)
         for edges in (corners[:, :2], corners[:, 2:] + 1)
     )
     first = np.minimum(np.ceil(low - 0.5), side - 1)
     last = np.maximum(np.ceil(high - 0.5) - 1, first)
     return np.concatenate([first, last], axis=1)[(high > low).all(axis=1)].astype(np.float32)
+
+
+def scales_and_begins(
+    size: tuple[int, int], resize: int, crop: int | None, padded: bool = False
+) -> tuple[Float[np.ndarray, "2"], Float[np.ndarray, "2"]]:
+    """Factors of x and y in `folders.prepare`, and where its frame begins after them."""
+    spans = [
+        (length, *resized_and_start(length, size, resize, crop, padded)) for length in size[::-1]
+    ]
+    lengths, resized, begins = np.asarray(spans, np.float64).T
+    return resized / lengths, begins
 
 
 def padded(corners: Corners | list, number: int) -> Float[np.ndarray, "number 4"]:
