@@ -30,7 +30,7 @@ def read_tfds(name: str, share: float = 0.2, seed: int = 0) -> Labelled:
         ValueError: tensorflow-datasets is not installed; no such data set; not prepared; not made
             of pictures and classes; fewer than two classes; pictures without a class.
     """
-    splits = _opened(name)
+    splits = opened(name)
     if "train" not in splits:
         raise ValueError(f"tfds:{name} has no split train; it has {', '.join(splits)}")
     about = splits["train"].dataset_info
@@ -42,7 +42,7 @@ def read_tfds(name: str, share: float = 0.2, seed: int = 0) -> Labelled:
     classes = tuple(about.features[keys[1]].names)
     if len(classes) < 2:
         raise ValueError(f"tfds:{name} has only one class ({', '.join(classes)})")
-    encoded = _opened(name, keys[0])
+    encoded = opened(name, keys[0])
     train = _pictures(name, "train", encoded["train"], keys)
     apart = labelled.first_held_out(splits)
     if apart is None:
@@ -50,7 +50,7 @@ def read_tfds(name: str, share: float = 0.2, seed: int = 0) -> Labelled:
     return Labelled(train, _pictures(name, apart, encoded[apart], keys), classes)
 
 
-def _opened(name: str, encoded: str | None = None) -> dict[str, Any]:
+def opened(name: str, encoded: str | None = None) -> dict[str, Any]:
     """The splits of a data set; the feature called `encoded` is left as the bytes of a file."""
     try:
         import tensorflow_datasets as tfds

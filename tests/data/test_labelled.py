@@ -279,6 +279,6 @@ def classes(*names):
     ],
 )
 def test_tfds_of_another_kind_is_said_in_one_line(monkeypatch, splits, message):
-    monkeypatch.setattr(tfds_sources, "_opened", lambda name, encoded=None: splits)
+    monkeypatch.setattr(tfds_sources, "opened", lambda name, encoded=None: splits)
     with pytest.raises(ValueError, match=f"tfds:x.*{message}"):
         tfds_sources.read_tfds("x")
