@@ -11,6 +11,7 @@ from saljax.core.questions import detection as detection
 from saljax.core.questions import similarity as similarity
 from saljax.core.scores import as_pytree as as_pytree
 from saljax.core.scores import class_sums as class_sums
+from saljax.core.scores import in_precision as in_precision
 from saljax.core.scores import of_class as of_class
 from saljax.core.scores import pick as pick
 from saljax.core.scores import preprocess as preprocess

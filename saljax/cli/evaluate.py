@@ -51,6 +51,7 @@ class Shard(click.ParamType):
 @options.model("birdlets")
 @options.weights
 @options.own
+@options.precision
 @click.option(
     "--methods",
     default="glas",
@@ -141,6 +142,7 @@ def evaluate(
     weights: Path | None,
     input_size: Sequence[int] | None,
     labels: Path | None,
+    precision: str,
     methods: str,
     metrics: str | None,
     texts: Sequence[str],
@@ -198,7 +200,7 @@ def evaluate(
         about = classifier.info(model, input_size)
         if about.resize is None:
             raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
-        own: dict[str, Any] = {"input_size": input_size, "names": labels}
+        own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
         known = classifier.load(model, weights, fetching, say, **own)
         compared = rows.rows(methods, settings, about.layer, references)
         compared = [row.equipped(known) for row in compared]

@@ -30,6 +30,7 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 @options.model("birdlets")
 @options.weights
 @options.own
+@options.precision
 @click.option(
     "--target",
     "wanted",
@@ -68,6 +69,7 @@ def explain(
     weights: Path | None,
     input_size: Sequence[int] | None,
     labels: Path | None,
+    precision: str,
     wanted: Sequence[str],
     out: Path,
     sigmas: tuple[float, ...] | None,
@@ -123,7 +125,7 @@ def explain(
         if sigmas and len(rows) > 1:
             raise ValueError("--sigmas is for one method, not for several")
         store.check_writable(out)
-        own: dict[str, Any] = {"input_size": input_size, "names": labels}
+        own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
         known = classifier.load(model, weights, fetching, say, **own)
         rows = [row.equipped(known) for row in rows]
         rows = rows if chosen else asked.willing(rows, known, say)

@@ -170,6 +170,13 @@ _labels = click.option(
     type=File(),
     help="Names of the classes, one a line.  [default: those of the model, or numbers]",
 )
+precision = click.option(
+    "--precision",
+    type=click.Choice(["float32", "bfloat16"]),
+    default="float32",
+    show_default=True,
+    help="In which the model computes; maps are in float32. On GPU and TPU bfloat16 is faster.",
+)
 weights = click.option(
     "--weights",
     metavar="FILE",

@@ -32,6 +32,7 @@ class Classifier(NamedTuple):
         logits: images (N, *spatial, C) -> logits (N, K).
         labels: K names.
         one_logit: it has a single one, z; `logits` are those of its two sides, -z and z.
+        precision: in which it computes.
         source: where one's own came from: its file, and a digest of the arrays that it computes
             with. What it reads elsewhere while it runs is not seen.
     """
@@ -41,6 +42,7 @@ class Classifier(NamedTuple):
     logits: Any
     labels: Sequence[str]
     one_logit: bool = False
+    precision: str = "float32"
     source: dict[str, Any] | None = None
 
     @property
@@ -54,7 +56,8 @@ class Classifier(NamedTuple):
         file = {"file": self.weights.name, "sha256": sha256(self.weights)} if self.weights else None
         own_scores = {"probabilities": "sigmoid of one logit"} if self.one_logit else {}
         weights = self.source or {"weights": file or "bundled"}
-        return {"model": self.about.name} | weights | own_scores
+        precision = {} if self.precision == "float32" else {"precision": self.precision}
+        return {"model": self.about.name} | weights | precision | own_scores
 
 
 def info(name: str, input_size: Sequence[int] | None = None) -> ModelInfo:
@@ -88,6 +91,7 @@ def load(
     *,
     input_size: Sequence[int] | None = None,
     names: Path | None = None,
+    precision: str = "float32",
 ) -> Classifier:
     """Load a classifier for the command line.
 
@@ -99,6 +103,7 @@ def load(
         say: told what of the file of weights is passed over, see `models.load`.
         input_size: see `info`.
         names: file of class names, one a line; None for those that come with it.
+        precision: in which it computes, see `scores.in_precision`.
 
     Returns:
         The classifier.
@@ -125,14 +130,15 @@ def load(
     number = jax.eval_shape(logits, image).shape[-1]
     given = names and labels.read(names)
     if number == 1:
-        both = labels.of_sides(weights) if given is None else labels.sides(given, names)
+        given = labels.of_sides(weights) if given is None else labels.sides(given, names)
         logits = _sides(name, logits) if source is None else scores.sides(logits)
-        return Classifier(about, weights, logits, both, True, source)
-    if given is None:
+    elif given is None:
         given = labels.of_weights(number, about.labels, weights)
     elif len(given) != number:
         raise ValueError(f"{names}: {len(given)} class names, but {number} logits")
-    return Classifier(about, weights, logits, given, source=source)
+    if precision != "float32":
+        logits = scores.in_precision(logits, precision)
+    return Classifier(about, weights, logits, given, number == 1, precision, source)
 
 
 def _of_folder(name: str) -> tuple[str, Path | None]:

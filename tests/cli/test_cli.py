@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -307,6 +308,18 @@ def test_the_map_written_is_the_map_of_the_library(tmp_path):
     image = jnp.asarray(folders.read_image(source))
     expected = saljax.glas(score_fn, image, 1, grid=3, sigma_light=2.5)
     np.testing.assert_allclose(np.load(out / "a.npy"), expected, rtol=1e-4)
+
+
+def test_another_precision_is_another_explanation(tmp_path, capsys):
+    source, out = save(tmp_path / "a.png"), tmp_path / "out"
+    arguments = ["explain", source, *QUICK, "--no-pictures", "--out", str(out)]
+    assert cli.main(arguments) == 0
+    single = json.loads((out / "a.json").read_text())
+    with jax.numpy_dtype_promotion("standard"):  # this classifier has a constant of its own
+        assert cli.main([*arguments, "--precision", "bfloat16"]) == 0
+    assert "already" not in capsys.readouterr().out
+    half = [json.loads(path.read_text()) for path in out.glob("*.json")]
+    assert [one.get("precision") for one in half if one != single] == ["bfloat16"]
 
 
 def test_several_targets_and_sigmas_are_axes_of_the_map(tmp_path):

@@ -28,6 +28,23 @@ def test_probabilities_are_the_softmax(images, weights):
     np.testing.assert_allclose(score_fn(images), expected, rtol=1e-4)
 
 
+def test_in_half_precision_the_classifier_rounds_and_the_map_does_not(images, weights):
+    half = saljax.scores.in_precision(jax.tree_util.Partial(linear, weights))
+    rounded = weights.astype(jnp.bfloat16)
+    found = half(images)
+    assert found.dtype == jnp.float32
+    expected = linear(rounded, images.astype(jnp.bfloat16)).astype(jnp.float32)
+    np.testing.assert_array_equal(found, expected)
+    assert float(jnp.abs(found - linear(weights, images)).max()) > 1e-3
+
+    (saliency,) = saljax.explain(saljax.gradient, half, images[:1], [2])
+    assert saliency.dtype == jnp.float32
+    of_pixels = np.abs(np.asarray(rounded, np.float32)[:, 2]).reshape(5, 5, 3).max(-1)
+    np.testing.assert_array_equal(saliency, of_pixels)
+    with pytest.raises(ValueError, match="`dtype` must be floating; got int8"):
+        saljax.scores.in_precision(half, jnp.int8)
+
+
 def test_one_logit_has_a_sigmoid_and_no_softmax(images, weights):
     one = jax.tree_util.Partial(linear, weights[:, :1])
     expected = 1 / (1 + np.exp(-np.asarray(linear(weights[:, :1], images))))
