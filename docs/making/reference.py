@@ -40,7 +40,8 @@ PAGES = {
 _OF_FOLDER = {"training": "learned", "runs": "learned", "evaluation": "metrics"}
 """Folder -> page of what `saljax` itself has from it; of others `core`."""
 
-_METRICS = ("localization", "faithfulness", "robustness", "complexity", "truth")
+_METRICS = ("Localization", "Faithfulness", "Robustness", "Complexity", "Truth",
+            "Between maps and boxes", "After `saljax evaluate`")  # fmt: skip
 _DATA = ("birdlets", "captions", "volumes", "boxes", "folders")
 
 
@@ -102,15 +103,22 @@ def identifier(name: str, thing: Any) -> str:
 def where(page: str, name: str, thing: Any) -> str:
     """Heading below which a name stands; "" if the page has none."""
     if page == "metrics" and name.count(".") == 1:
-        return "After `saljax evaluate`"
+        return _METRICS[-1]
     if page == "metrics":
         folder = thing.__module__.split(".")[2]
-        return folder.capitalize() if folder in _METRICS else "Between maps and boxes"
+        return folder.capitalize() if folder.capitalize() in _METRICS else _METRICS[-2]
     if page == "data":
         return ".".join(name.split(".")[:3])
     if page == "scores":
         return "From models" if ".from_" in name else "Around a score function"
     return ""
+
+
+def _order(row: tuple[str, str, Any]) -> tuple[int, str, bool]:
+    """By headings; records stand after the functions that return them."""
+    heading, _, thing = row
+    among = _METRICS.index(heading) if heading in _METRICS else 0
+    return among, heading, inspect.isclass(thing)
 
 
 def pages() -> dict[str, str]:
@@ -119,9 +127,9 @@ def pages() -> dict[str, str]:
     for page, things in placed().items():
         title, says = PAGES[page]
         parts, heading = [f"# {title}\n\n{says.replace('*', chr(92) + '*')}\n"], ""
-        ordered = sorted(things.items(), key=lambda item: where(page, *item))
-        for name, thing in ordered:
-            if (here := where(page, name, thing)) != heading:
+        rows = [(where(page, name, thing), name, thing) for name, thing in things.items()]
+        for here, name, thing in sorted(rows, key=_order):
+            if here != heading:
                 heading = here
                 parts.append(f"## {f'`{here}`' if here.startswith('saljax.') else here}\n")
             options = f'heading: "{name}"\n      toc_label: "{name.rpartition(".")[2]}"'
