@@ -53,6 +53,7 @@ SETTINGS = {
     "glas": {"grid": 9, "sigma_light": 1.5, "sigma_shadow": 1.5, "sigma_spatial": 1.5},
     "rise": {"num_masks": 200},
     "faithfulness": {"sigma": BLUR, "kernel": 23},
+    "road": {"shares": "0.2,0.5,0.8"},
     "pixel_flipping": {"num_steps": 32},
     "mu_fidelity": {"num_samples": 100},
     "sensitivity_n": {"num_sizes": 6, "num_samples": 25},
