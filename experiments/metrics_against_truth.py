@@ -266,19 +266,20 @@ def main(number, out, picture, more_maps):
     columns = [Column(f"truth: {name}", "higher", true[name]) for name in TRUTHS] + found.columns
     print(f"\n{number} birds, {len(found.methods)} methods\n")
     table(columns, found.methods, ("center", "random"))
-    header = [f"{name}, {what}" for name in TRUTHS for what in ("rho", "95 %", "without one")]
-    print(f"\n| metric | {' | '.join(header)} | above random |\n|{'---|' * (len(header) + 2)}")
+    print()
     agreed = {}
     for column in columns:
         sign = -1 if column.better == "lower" else 1
         values = np.stack([column.values[row] for row in found.methods])
-        if not np.isfinite(values).any(axis=1).all():
-            print(f"| {column.name} | not of all methods |")
+        if not np.isfinite(values).any(axis=1).all() or np.ptp(np.nanmean(values, axis=1)) == 0:
+            print(f"{column.name}: not of all methods, or all are equal\n")
             continue
         agreed[column.name] = {
             name: agreement(values, np.stack([true[name][row] for row in found.methods]), sign)
             for name in TRUTHS
         }
+    header = [f"{name}, {what}" for name in TRUTHS for what in ("rho", "95 %", "without one")]
+    print(f"\n| metric | {' | '.join(header)} | above random |\n|{'---|' * (len(header) + 2)}")
     for name in sorted(agreed, key=lambda name: -agreed[name]["mass"].whole):
         column = next(c for c in columns if c.name == name)
         sign = -1 if column.better == "lower" else 1
