@@ -147,12 +147,13 @@ def explain(
         say(line)
     with mistakes(), progress("explaining", len(work.todo), "image", quiet) as advance:
         size = batch_size or (1 if len(work.todo) == 1 else jax.device_count())
-        job.explain(choose, size, key, advance, say if not quiet else lambda text: None)
+        job.explain(choose, size, key, advance, say if chosen and not quiet else None)
         for name in drawings.missing(work):
             if (there := job.read_again(name)) is not None:
                 drawings.add(name, *there, is_new=False)
         if number := drawings.write_together(work):
-            tell(f"{number} images together -> {drawings.path(work.together)}")
+            of_all = f" of {len(work.paths)}" if number < len(work.paths) else ""
+            tell(f"{number}{of_all} images together -> {drawings.path(work.together)}")
         if sum(1 for _ in kept.explained(out)) > 1 and not kept.write_index(out):
             say(f"{out / 'index.csv'} is of somebody else; no index was written")
     if strip is not None:

@@ -1,5 +1,6 @@
 """The work of `saljax explain`: each picture explained, drawn and written, and perhaps checked."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +48,7 @@ class Job(NamedTuple):
         batch_size: int,
         key: jax.Array,
         advance: Callable[..., None],
-        warn: Callable[[str], None],
+        warn: Callable[[str], None] | None,
     ) -> None:
         """Explain what is not there yet.
 
@@ -56,11 +57,12 @@ class Job(NamedTuple):
             batch_size: images in one call.
             key: of methods that draw at random.
             advance: of `progress.progress`.
-            warn: told beforehand how long it may take, where that is long.
+            warn: told beforehand how long it may take, where that is long; None: nobody counts,
+                which takes seconds where methods read a large classifier.
         """
         todo, known = self.work.todo, self.run.known
 
-        def foretell(seconds: float, number: int) -> None:
+        def foretell(warn: Callable[[str], None], seconds: float, number: int) -> None:
             passes = cost.passes(self.asks, known.probabilities, known.about.input_shape, number)
             expected = passes * seconds
             first = next(iter(self.reading.taken))
@@ -70,7 +72,8 @@ class Job(NamedTuple):
 
         images = self.reading.all(todo, advance)
         asked = self.asks, known.probabilities, images, choose
-        for result in explain_all(*asked, batch_size=batch_size, key=key, timed=foretell):
+        timed = None if warn is None else functools.partial(foretell, warn)
+        for result in explain_all(*asked, batch_size=batch_size, key=key, timed=timed):
             advance()
             self._write(result, self.reading.taken.pop(result.name))
 

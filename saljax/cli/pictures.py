@@ -152,7 +152,10 @@ class Pictures:
 
     def write_together(self, work: Work) -> int:
         """Draw all on one page, if there are several; return how many they are."""
-        rows = [self._drawn[name][0] for name in self._shown(work) if name in self._drawn]
+        rows = []
+        for name in [name for name in self._shown(work) if name in self._drawn]:
+            row, file = self._drawn[name][0], work.paths[name].name
+            rows.append(row._replace(detail=f"{file}, {row.detail}"))
         if len(rows) < 2:
             return 0
         sheet = rows if self._run.captions else grids.sheet(rows)

@@ -146,12 +146,13 @@ def sheet(rows: Sequence[Row]) -> list[Row]:
         rows: one an image, each an `explanation`.
 
     Returns:
-        Rows for `grid`, without titles; an image's title is the caption of its picture.
+        Rows for `grid`, without titles: an image's title is the caption of its picture, and its
+        small print that of its map.
     """
     pairs = [
         (
             row.panels[0]._replace(caption=row.title),
-            *(panel._replace(caption="") for panel in row.panels[1:][-1:]),
+            *(panel._replace(caption=row.detail) for panel in row.panels[1:][-1:]),
         )
         for row in rows
     ]

@@ -22,12 +22,15 @@ def plot(
     detail: str = "",
     outline: np.ndarray | None = None,
     boxes: Any = None,
+    crop: Sequence[float] | None = None,
+    colormap: str = "",
 ) -> Figure:
     """Draw an image and its maps, as `saljax explain` does.
 
         saliency = saljax.explain(saljax.grad_cam, score_fn, images, targets)
         saljax.plot(images[0], saliency[0], title="bull mastiff  52 %")
         saljax.plot(images[0], {"Grad-CAM": saliency[0], "RISE": rise[0]}).savefig("both.pdf")
+        saljax.plot(photograph, saliency[0], crop=record["crop"])
 
     One map is shown by itself and over its picture, several each over the picture. Unsigned maps
     glow where they are high; maps with values below zero are red and blue around zero. Below each
@@ -42,6 +45,10 @@ def plot(
         detail: small print of the rows.
         outline: (H, W) mask whose edge is drawn on the picture.
         boxes: (B, 4) x1, y1, x2, y2 in pixels, drawn on the picture.
+        crop: left, upper, right and lower edge of the part of the picture that the maps are of, in
+            its pixels, as records of `saljax explain` have it; None: all of it.
+        colormap: of matplotlib; one around a middle, such as "coolwarm", is for signed maps, any
+            other for the rest.
 
     Returns:
         A matplotlib figure: notebooks show it, `savefig` writes it as PNG, PDF or SVG.
@@ -57,14 +64,20 @@ def plot(
             "there must be a map and a title for each image; got "
             f"{len(images)} images, {len(maps)} maps and {len(titles)} titles."
         )
+    place = None
+    if crop is not None:
+        left, top, right, bottom = map(float, crop)
+        place = left, top, right, bottom
     rows = []
     for one, of_one, words in zip(images, maps, titles, strict=True):
         picture = np.asarray(one)
         named = _named(of_one, picture, captions)
         if len(named) == 1 and not next(iter(named)):
-            row = grids.explanation(picture, named[""], words, detail)
+            row = grids.explanation(picture, named[""], words, detail, place=place)
         else:
-            row = grids.comparison(picture, list(named.values()), list(named), words, detail)
+            maps_of_one = list(named.values())
+            row = grids.comparison(picture, maps_of_one, list(named), words, detail, place=place)
+        row = grids.colored(row, colormap)
         row = row if outline is None else grids.outlined(row, outline)
         rows.append(
             row if boxes is None else grids.boxed(row, np.asarray(boxes), picture.shape[:2])

@@ -59,10 +59,10 @@ def test_a_method_may_say_that_its_map_is_not_signed():
 
 def test_a_sheet_has_two_images_a_row():
     image, saliency = RNG.random((5, 5, 3)), RNG.random((5, 5)).astype(np.float32)
-    rows = grids.sheet([grids.explanation(image, saliency, title) for title in "abc"])
+    rows = grids.sheet([grids.explanation(image, saliency, title, "x") for title in "abc"])
     figure = grids.grid(rows)
     assert [len(row.panels) for row in rows] == [4, 2]
-    assert len(figure.axes) == 6 and [t for t in texts(figure) if t] == ["a", "b", "c"]
+    assert len(figure.axes) == 6 and [t for t in texts(figure) if t] == list("axbxcx")
     assert pixels(figure).shape[1] > pixels(figure).shape[0]
 
 

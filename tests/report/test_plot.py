@@ -75,3 +75,13 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"pip install 'saljax\[cli\]'"):
         saljax.plot(PICTURE, MAP)
+
+
+def test_a_map_of_a_part_of_a_photograph_in_other_colors():
+    photograph, saliency = np.zeros((30, 40, 3)), np.eye(8, dtype=np.float32)
+    figure = saljax.plot(photograph, saliency, crop=[5, 0, 35, 30], colormap="viridis")
+    _, alone, over = figure.axes
+    for axes in (alone, over):
+        assert axes.images[-1].get_extent() == [4.5, 34.5, 29.5, -0.5]
+        assert axes.get_xlim() == (-0.5, 39.5)
+    assert alone.images[-1].get_cmap().name == "viridis"
