@@ -110,7 +110,9 @@ def _about(run: Run, files: Sequence[str]) -> dict[str, Any]:
         "changed": changed(run),
         "versions": settings["versions"],
         "digests": {
-            name: one for name, one in digests.items() if isinstance(one, dict) and "sha256" in one
+            name: {"file": Path(one.get("file", "")).name, "sha256": one["sha256"]}
+            for name, one in digests.items()
+            if isinstance(one, dict) and "sha256" in one
         },
         "papers": {name: text for name, text in papers.items() if text},
         "bibtex": bibtex(papers, settings["versions"]["saljax"]),
