@@ -7,6 +7,7 @@ import importlib.util
 import inspect
 import pathlib
 import re
+import shlex
 import sys
 
 import jax
@@ -110,6 +111,37 @@ def test_every_method_is_in_the_tables(making):
     for name, known in METHODS.items():
         assert f"| [`{name}`]" in table and f"saljax.{name}" in cards
         assert known.paper in tables.bibliography()
+
+
+@pytest.fixture(scope="module")
+def options():
+    """All that the commands and methods take, by command."""
+    import click
+
+    from saljax.cli.group import cli
+    from saljax.methods.table import METHODS
+    from saljax.training.explainers import Recipe
+
+    def of(command: click.Command) -> set[str]:
+        inner = command.commands.values() if isinstance(command, click.Group) else ()
+        own = [opt for p in command.params for opt in [*p.opts, *p.secondary_opts]]
+        return {"--help", *own}.union(*map(of, inner))
+
+    functions = [Recipe, *(known.function for known in METHODS.values())]
+    parameters = [name for function in functions for name in inspect.signature(function).parameters]
+    of_methods = {f"--{name.replace('_', '-')}" for name in parameters}
+    return {name: of(command) | of_methods for name, command in cli.commands.items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=called)
+def test_commands_exist(page, options):
+    lines = re.findall(r"^    (?:\.venv/bin/)?saljax (.*)$", page.read_text(), re.MULTILINE)
+    for line in lines:
+        command, *words = shlex.split(line, comments=True)
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
+        own = set(re.findall(r"\b(\w+): \w+ = ", page.read_text()))  # of the page's own method
+        own = {f"--{name.replace('_', '-')}" for name in own}
+        assert given <= options[command] | own, line
 
 
 def said(folder: pathlib.Path) -> str:
