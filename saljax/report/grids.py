@@ -15,7 +15,7 @@ from saljax.data.folders import Edges
 from saljax.report.encoded import font
 from saljax.report.encoded import png as png
 from saljax.report.overlays import middle_slices
-from saljax.report.panels import INK, MEANING, PALE, Panel, draw, legend, scale_shown
+from saljax.report.panels import INK, MEANING, PALE, STRETCHED, Panel, draw, legend, scale_shown
 
 PANEL = 2.6
 """Side of a panel in inches."""
@@ -222,6 +222,10 @@ def grid(rows: Sequence[Row]) -> Figure:
             draw(axes, panel)
             if panel.saliency is not None:
                 legend(axes, panel, (wide, tall))
+    panels = [panel for row in rows for panel in row.panels]
+    if any(panel.saliency is not None and panel.image.ndim > 2 for panel in panels):
+        style = {"fontsize": 6, "color": PALE, "ha": "right"}
+        write(width - margin, 0.07, STRETCHED, width - 2 * margin, **style)
     return figure
 
 

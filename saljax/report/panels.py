@@ -23,6 +23,8 @@ from saljax.report.overlays import (
 SMOOTH = "hanning"
 PERCENTILE = 99.5
 """Of a map, shown brightest: a few extreme pixels of a gradient would hide all others."""
+STRETCHED = "each map on a scale of its own; 0.5 % of its values lie beyond either end"
+"""Said of `PERCENTILE` at the foot of a page."""
 MEANING = {False: "brighter is more important", True: "red speaks for it, blue against it"}
 """Of the colors of a map, by whether it is signed."""
 ROUNDED = 0.005

@@ -10,6 +10,7 @@ from PIL import Image
 
 from saljax.report import grids
 from saljax.report.encoded import MADE_BY, encoded
+from saljax.report.panels import STRETCHED
 
 RNG = np.random.default_rng(0)
 
@@ -20,7 +21,7 @@ def pixels(figure):
 
 
 def texts(figure):
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for text in figure.texts if text.get_text() != STRETCHED]
 
 
 @pytest.mark.parametrize("shape", [(50,), (20, 30), (8, 9, 10)])
@@ -55,6 +56,18 @@ def test_a_method_may_say_that_its_map_is_not_signed():
         both = grids.grid(grids.rows(image, maps, ["a"], "", ["x", "y"], [False, signed]))
         strips = [strip.texts[0].get_text() for axes in both.axes for strip in axes.child_axes]
         assert words in strips[-1] and "(" not in strips[0]
+
+
+def test_a_page_says_what_its_colors_are_stretched_to():
+    image, saliency = RNG.random((5, 5, 3)), RNG.random((5, 5)).astype(np.float32)
+    signal = RNG.random((9, 1)).astype(np.float32)
+    for row, said in [
+        (grids.explanation(image, saliency, "a"), 1),
+        (grids.Row("a", "", (grids.Panel(image, None, "picture"),)), 0),
+        (grids.explanation(signal, signal[:, 0], "a"), 0),  # from its lowest to its highest
+    ]:
+        figure = grids.grid([row])
+        assert len(figure.texts) - len(texts(figure)) == said
 
 
 def test_a_sheet_has_two_images_a_row():

@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 
 import saljax
+from saljax.report.panels import STRETCHED
 
 PICTURE = np.full((8, 12, 3), 0.5, np.float32)
 MAP = np.linspace(0, 1, 96, dtype=np.float32).reshape(8, 12)
 
 
 def texts(figure):
-    return [text.get_text() for text in figure.texts]
+    return [text.get_text() for text in figure.texts if text.get_text() != STRETCHED]
 
 
 def test_one_map_is_shown_alone_and_over_its_picture():
