@@ -123,19 +123,21 @@ def rows(
         place: see `panels.Panel`.
 
     Returns:
-        T rows: an `explanation` each where M is 1, else a `comparison` of the M maps, with the
-        picture in the first row alone.
+        T rows, an `explanation` each where M is 1, else a `comparison` of the M maps; the picture
+        stands in the first alone.
     """
     if len(saliency) == 1:
         (sign,) = signed or (None,)
-        return [
+        of_targets = [
             explanation(image, s, t, detail, sign, place)
             for s, t in zip(saliency[0], titles, strict=True)
         ]
-    first, *others = [
-        comparison(image, list(saliency[:, i]), captions, title, detail, signed, place)
-        for i, title in enumerate(titles)
-    ]
+    else:
+        of_targets = [
+            comparison(image, list(saliency[:, i]), captions, title, detail, signed, place)
+            for i, title in enumerate(titles)
+        ]
+    first, *others = of_targets
     return [first, *(Row(row.title, "", row.panels[1:], after=1) for row in others)]
 
 

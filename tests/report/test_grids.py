@@ -44,7 +44,8 @@ def test_one_row_a_target_and_one_column_a_map():
     assert [panel.caption for panel in single[0].panels] == [
         "picture", "map: brighter is more important", "overlay",
     ]  # fmt: skip
-    np.testing.assert_array_equal(single[2].panels[1].saliency, maps[0, 2])
+    np.testing.assert_array_equal(single[2].panels[0].saliency, maps[0, 2])
+    assert len(grids.grid(single).axes) == 3 + 2 + 2
 
 
 def test_a_method_may_say_that_its_map_is_not_signed():
