@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from saljax.data.annotations import aircraft, coco, cub, lists, pets, voc
+from saljax.data.annotations import aircraft, cars, coco, cub, lists, pets, voc
 from saljax.data.annotations.example import Example
 from saljax.data.folders import some
 
@@ -28,6 +28,7 @@ FORMS = (
     Form("COCO JSON", coco.files, coco.read),
     Form("CUB-200-2011", cub.files, cub.read),
     Form("FGVC-Aircraft", aircraft.files, aircraft.read),
+    Form("Stanford Cars", cars.files, cars.read),
     Form("Oxford-IIIT pets", pets.files, pets.read),
     Form("XML of Pascal VOC or ImageNet", voc.files, voc.read),
     Form("LOC_*_solution.csv of ImageNet", lists.solutions, lists.read_solution),
