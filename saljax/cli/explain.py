@@ -134,6 +134,8 @@ def explain(
             asks = [asks[0]._replace(method=m) for m in coarse_to_fine(rows[0].method, sigmas)]
         choose = targets.chooser(wanted, known.labels)
         paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))
+        if sanity and inputs.STDIN in paths:
+            raise ValueError("--sanity reads a picture twice: give a file in the place of -")
         run = asked.Run(rows, known, framing, tuple(sigmas or ()), seed)
         work = kept.work(paths, out, {**run.decides(), "target": list(wanted), "range": values})
         key = jax.random.key(seed)

@@ -173,6 +173,7 @@ def test_maps_of_a_classifier_with_random_layers(tmp_path, capsys):
     words = ["--model", "cube", "--grid", "2", "--sanity", "--out", str(tmp_path / "other")]
     capsys.readouterr()
     refused(capsys, ["explain", str(tmp_path / "v.npy"), *words], "no parameters that can be seen")
+    refused(capsys, ["explain", "-", *QUICK, "--sanity", *words[-2:]], "a file in the place of -")
     assert not (tmp_path / "other").exists()
 
 
