@@ -14,6 +14,8 @@ import tables
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments" / "results"
 SOURCE = "https://github.com/saljax/saljax/blob/main/"
+SHOWN = (".md", ".jpg", ".png")
+"""Files of results that are in the site; `#anchors` have no suffix."""
 PLACES = {"methods": tables.methods, "gallery": tables.cards, "bibliography": tables.bibliography}
 """What `<!-- made: NAME -->` in a page stands for."""
 
@@ -40,16 +42,8 @@ def elsewhere(text: str, folder: str) -> str:
 
     def target(match: re.Match) -> str:
         path = match[1]
-        if (
-            "://" in path
-            or path.startswith("#")
-            or (RESULTS / path.partition("#")[0]).suffix
-            in (
-                ".md",
-                ".jpg",
-                ".png",
-            )
-        ):
+        in_site = "/" not in path and Path(path.partition("#")[0]).suffix in (*SHOWN, "")
+        if "://" in path or in_site:
             return match[0]
         parts = [*folder.rstrip("/").split("/")]
         while path.startswith("../"):
@@ -60,7 +54,9 @@ def elsewhere(text: str, folder: str) -> str:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put tables where a page asks for them."""
+    """Put tables where a page asks for them; the pages of results lie elsewhere in the site."""
+    markdown = markdown.replace("../experiments/results/", "results/")
+    markdown = markdown.replace("results/README.md", "results/index.md")
     return re.sub(r"<!-- made: (\w+) -->", lambda match: PLACES[match[1]](), markdown)
 
 
