@@ -1,7 +1,7 @@
 """Options that commands share, and those that are not written down but read from a method."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -54,7 +54,15 @@ class OfMethod(WithRead):
             raise click.UsageError(str(error)) from None
         ctx.meta["asked"] = names
         self.read(ctx, f"Options of {names[0]}", functions)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            if hint := _for_one(
+                error.option_name,
+                {n.partition("=")[0]: k for n, k in zip(names, kinds, strict=True)},
+            ):
+                raise click.UsageError(hint, ctx) from None
+            raise
 
 
 class InOrder(click.Group):
@@ -193,6 +201,18 @@ def out(default: str) -> Callable:
         type=File(),
         help="Where to write.",
     )
+
+
+def _for_one(flag: str, kinds: Mapping[str, str]) -> str:
+    """Where an option goes that is a hyperparameter of one of several methods; "" if it is none."""
+    from saljax.runs import methods
+    from saljax.runs.hyperparameters import hyperparameters
+
+    name = flag.lstrip("-").replace("-", "_")
+    for row, kind in kinds.items() if len(kinds) > 1 else ():
+        if name in [h.name for h in hyperparameters(methods.known(kind).function)]:
+            return f"{flag} is for one of several methods: --set {row}.{name}=..."
+    return ""
 
 
 def _peek(args: Sequence[str], option: str) -> Iterator[str]:

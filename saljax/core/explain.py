@@ -35,6 +35,7 @@ def explain(
     ids: Int[Array, " batch"] | np.ndarray | None = None,
     batch_size: int | None = None,
     progress: Callable[[int, int], Any] | None = None,
+    **unknown: Any,
 ) -> Any:
     """Explain many images with a method that explains one, as one compiled program.
 
@@ -80,6 +81,7 @@ def explain(
         batch_size: images in work at once, in a loop on the host; images of numpy are copied to the
             device batch by batch. None: all of them.
         progress: called after each batch with the number of images done and N.
+        **unknown: none; a hyperparameter that is given here is told where it goes.
 
     Returns:
         Maps (N, *spatial), or (N, T, *spatial); larger is more important. A method that was asked
@@ -93,6 +95,7 @@ def explain(
             jit a class that does not exist gives a map of NaN. So does an image with NaN
             everywhere, and the maps of the others are what they are.
     """
+    _check_method(method, unknown)
     _check_keywords(method)
     if batch_size is not None:
         checks.count(batch_size=batch_size)
@@ -145,6 +148,28 @@ def _in_batches(method, score_fn, images, targets, key, ids, batch_size, progres
         parts.append(jax.block_until_ready(found))
         progress(min(start + batch_size, number), number)
     return jax.tree.map(lambda *each: jnp.concatenate(each)[:number], *parts)
+
+
+def _check_method(method, unknown):
+    """Tell what is no method, and where hyperparameters go."""
+    function = method.func if isinstance(method, functools.partial) else method
+    try:
+        parameters = [*inspect.signature(function).parameters.values()]
+    except (TypeError, ValueError):
+        parameters = []
+    ordered = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if len(ordered) < 3 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise ValueError(
+            "`method` must be a function of (score_fn, image, target), such as saljax.grad_cam, "
+            "and comes before the classifier; got "
+            f"{repr(method) if isinstance(method, str) else type(method).__name__}."
+        )
+    if unknown:
+        name, given = getattr(function, "__name__", "method"), next(iter(unknown))
+        raise ValueError(
+            f"`explain` has no `{given}`. If it is a hyperparameter of the method: "
+            f"functools.partial({name}, {given}=...)."
+        )
 
 
 def _check_keywords(method):

@@ -82,7 +82,7 @@ def convert(
     targets = shapes(abstract(name, **sizes))
     problem = mismatch(targets if is_ours else source_shapes(name, rows, **sizes), tensors)
     if problem:
-        raise ValueError(f"the weights do not fit {name} ({_guess(tensors, name)}): {problem}")
+        raise ValueError(f"the weights do not fit {name} ({guess(tensors, name)}): {problem}")
     if is_ours:
         return dict(tensors)
     converted = {}
@@ -100,8 +100,8 @@ def _tables(name: str) -> tuple[Sequence[Row], ...]:
     return tuple(tables[name] for tables in (TABLES, OTHERS) if name in tables)
 
 
-def _guess(tensors: Tensors, name: str) -> str:
-    """Guess why weights do not fit, from whose names they have."""
+def guess(tensors: Tensors, name: str) -> str:
+    """Guess why weights do not fit a classifier, from whose names they have."""
     named, fit = [], []
     for other in TABLES:
         tables = [{r.source for r in table} for table in _tables(other)]

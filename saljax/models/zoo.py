@@ -163,8 +163,8 @@ def weights_file(
         if not about.bundled:
             whose = f"torchvision's {name}" if published.PUBLISHED.get(name) else "its"
             raise ValueError(
-                f"{name} comes without weights: give a file of {whose} weights "
-                f"(.safetensors or .pth) as weights={_or_published(about)}"
+                f"{name} comes without weights: give as weights= a file of {whose} weights, "
+                f".safetensors or .pth{_or_published(about)}"
             )
         return Path(str(resources.files("saljax") / "assets" / f"{name}.safetensors"))
     if str(weights).startswith("hf:"):
@@ -217,10 +217,10 @@ def load(
 
 def _fill(name: str, path: str | os.PathLike, say: Say) -> Any:
     from saljax.models.constructors import BUILD, abstract
-    from saljax.models.from_torchvision import convert, sizes_of
+    from saljax.models.from_torchvision import convert, guess, sizes_of
     from saljax.models.state_dicts import Layout, fitted
     from saljax.models.tables import HEADS
-    from saljax.models.weights import assign, read, shapes
+    from saljax.models.weights import assign, mismatch, read, shapes
 
     def say_of_file(text):
         say(f"{os.fspath(path)}: {text}")
@@ -232,6 +232,10 @@ def _fill(name: str, path: str | os.PathLike, say: Say) -> Any:
         else:
             layout = Layout(shapes(abstract(name)), HEADS[name])
             tensors = fitted(tensors, (layout,), say_of_file)
+            there = shapes(abstract(name, **sizes_of(tensors, name)))
+            if problem := mismatch(there, tensors):
+                why = guess(tensors, name)
+                raise ValueError(f"the weights do not fit {name} ({why}): {problem}")
         return assign(abstract(name, **sizes_of(tensors, name)), tensors)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from None

@@ -211,13 +211,14 @@ def grid(rows: Sequence[Row]) -> Figure:
         top = height - margin - sum(pitches[:r])
         room = width - 2 * margin
         small = {"fontsize": 8, "color": PALE, "ha": "right"}
-        taken = write(width - margin, top - 0.18, row.detail, room / 2, **small)
+        beside = top - 0.18 if columns > 1 else top - header + 0.07  # there is room for one of them
+        taken = write(width - margin, beside, row.detail, room / 2, **small)
         large = {"fontsize": 13, "color": INK, "fontweight": "bold"}
-        write(margin, top - 0.18, row.title, room - taken - gap, **large)
+        write(margin, top - 0.18, row.title, room - (taken + gap) * (columns > 1), **large)
         for c, panel in enumerate(row.panels, row.after):
             left, (wide, tall) = margin + c * (PANEL + gap), _size(panel.image)
             style = {"fontsize": 8, "color": PALE} if row.title else {"fontsize": 10, "color": INK}
-            write(left, top - header + 0.07, panel.caption, PANEL, **style)
+            write(left, top - header + 0.07, panel.caption, PANEL - taken * (columns == 1), **style)
             bottom = top - header - tall
             box = (left / width, bottom / height, wide / width, tall / height)
             axes = figure.add_axes(box, frame_on=False)

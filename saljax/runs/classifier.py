@@ -19,7 +19,7 @@ from saljax.core.compiled import closed
 from saljax.core.types import ScoreFn
 from saljax.models import labels
 from saljax.models.zoo import ModelInfo
-from saljax.runs import own, store
+from saljax.runs import own, trained
 from saljax.runs.records import sha256
 
 
@@ -71,7 +71,7 @@ def info(name: str, input_size: Sequence[int] | None = None) -> ModelInfo:
     Raises:
         ValueError: there is none; or `input_size` is missing, or not asked for.
     """
-    name, _ = _of_folder(name)
+    name, _ = trained.found(name)
     if not own.is_own(name):
         if input_size is not None:
             raise ValueError(f"--input-size is for models of your own; {name} has its size")
@@ -114,7 +114,7 @@ def load(
         OSError: weights or names that cannot be read or fetched.
     """
     about = info(name, input_size)
-    name, best = _of_folder(name)
+    name, best = trained.found(name)
     weights = weights or best
     image = jax.ShapeDtypeStruct((1, *about.input_shape), "float32")
     source = None
@@ -124,7 +124,10 @@ def load(
         logits, source = _own(name, image)
     else:
         if weights is None and not about.bundled:
-            raise ValueError(f"{name} comes without weights; name a file of them with --weights")
+            known = "".join(f", or {file} to download" for file in about.published)
+            raise ValueError(
+                f"{name} comes without weights; name a file of them with --weights{known}"
+            )
         weights = weights and models.weights_file(name, weights, fetching)
         logits = models.load(name, weights, say=say)
     number = jax.eval_shape(logits, image).shape[-1]
@@ -139,18 +142,6 @@ def load(
     if precision != "float32":
         logits = scores.in_precision(logits, precision)
     return Classifier(about, weights, logits, given, number == 1, precision, source)
-
-
-def _of_folder(name: str) -> tuple[str, Path | None]:
-    """The model that a folder's training run was of, and its best weights; or the name as it is."""
-    folder = Path(name)
-    if name in models.names() or not (folder / "training.json").is_file():
-        return name, None
-    match store.read_json(folder / "training.json"):
-        case {"settings": {"model": str(model)}} if model in models.names():
-            best = folder / "best.safetensors"
-            return model, best if best.exists() else folder / "weights.safetensors"
-    raise ValueError(f"{name}: has no record of a classifier; see `saljax train classifier --help`")
 
 
 def _own(name: str, image: Any) -> tuple[Any, dict[str, Any]]:

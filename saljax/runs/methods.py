@@ -7,7 +7,7 @@ from typing import Any
 
 from saljax import models
 from saljax.methods.table import METHODS, Known
-from saljax.runs import own
+from saljax.runs import own, trained
 from saljax.runs.hyperparameters import named
 
 QUICK = ("grad_cam", "contrastive_excitation_backprop", "occlusion")
@@ -58,14 +58,14 @@ def default(model: str) -> Sequence[str]:
     generated pictures and volumes, and of classifiers of one's own, `glas`.
 
     Args:
-        model: its name.
+        model: its name, see `classifier.info`.
 
     Raises:
         ValueError: there is no such model.
     """
     if own.is_own(model):
         return ("glas",)
-    shape = models.info(model).input_shape
+    shape = models.info(trained.found(model)[0]).input_shape
     return QUICK if len(shape) == 3 and min(shape[:2]) >= PHOTOGRAPH else ("glas",)
 
 

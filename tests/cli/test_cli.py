@@ -653,6 +653,7 @@ def test_one_line_for_each_bad_image_and_nothing_written(tmp_path, capsys):
         (["--chunk-size", "0"], ["chunk_size", "greater than 0"]),
         (["--batch-size", "0"], ["--batch-size"]),
         (["--gird", "3"], ["--gird", "--grid"]),
+        (["--methods", "grad_cam,fine=glas"], ["--grid is for one", "--set fine.grid="]),
         (["--crop", "left"], ["--crop", "letterbox"]),
         (["--short-side", "8"], ["--short-side 8", "16"]),
         (["--crop", "none", "--short-side", "20"], ["--short-side", "--crop center"]),

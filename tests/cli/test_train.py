@@ -19,6 +19,7 @@ from PIL import Image
 
 from saljax import cli, models
 from saljax.cli import console
+from saljax.runs import methods
 from saljax.training import classifier
 
 SIDE, COLORS = 32, {"red kite": 0, "blue tit": 2}
@@ -205,6 +206,7 @@ def test_best_weights_and_the_model_are_read_from_the_folder(undisturbed, folder
         assert picture.width > 500
     arguments = ["explain", rows[0]["picture"], "--method", "gradient", "--model", str(undisturbed)]
     assert cli.main([*arguments, "--out", str(tmp_path)]) == 0
+    assert methods.default(str(undisturbed)) == ("glas",)  # as of birdlets
     explained = json.loads(next(tmp_path.glob("*.json")).read_text())
     assert explained["model"] == "birdlets" and explained["weights"]["file"] == "best.safetensors"
     assert explained["prediction"][0]["class"] == rows[0]["predicted"]

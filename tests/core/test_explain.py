@@ -225,6 +225,20 @@ def test_what_is_wrong_with_batches_and_hyperparameters(score_fn, images, target
 
 
 @pytest.mark.usefixtures("as_users_run")
+def test_what_is_no_method_and_where_hyperparameters_go(score_fn, images, targets):
+    with pytest.raises(
+        ValueError, match=r"`explain` has no `grid`.*functools.partial\(glas, grid="
+    ):
+        saljax.explain(saljax.glas, score_fn, images, targets, grid=3)
+    for first, second, got in [
+        ("glas", score_fn, "'glas'"),
+        (lambda x: x, saljax.glas, "function"),
+    ]:
+        with pytest.raises(ValueError, match=f"comes before the classifier; got {got}"):
+            saljax.explain(first, second, images, targets)
+
+
+@pytest.mark.usefixtures("as_users_run")
 def test_images_of_numpy_in_double_precision(score_fn, images):
     image = np.asarray(images[0], np.float64)
     np.testing.assert_allclose(GLAS.func(score_fn, image, 1), saljax.glas(score_fn, images[0], 1))

@@ -15,6 +15,7 @@ import safetensors
 import safetensors.numpy
 from flax import nnx
 
+from saljax import models
 from saljax.models import weights
 from saljax.models.constructors import abstract
 from saljax.models.from_torchvision import convert, source_shapes
@@ -287,6 +288,12 @@ def test_convert_names_what_does_not_fit_and_guesses_why(resnet18, name, change,
     with pytest.raises(ValueError, match=says) as caught:
         convert(tensors, name)
     one_line(caught)
+
+
+def test_weights_of_another_are_guessed_for_networks_of_our_own(resnet18, tmp_path):
+    weights.write(tmp_path / "r.safetensors", resnet18, {})
+    with pytest.raises(ValueError, match="do not fit birdlets .they look like weights of resnet18"):
+        models.load("birdlets", tmp_path / "r.safetensors")
 
 
 def test_importing_weights_does_not_import_torch():

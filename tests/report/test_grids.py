@@ -195,6 +195,14 @@ def test_a_long_name_leaves_room_and_its_probability(name):
     assert caption.get_text().endswith("\u2026  54.1 %")
 
 
+def test_a_single_panel_has_room_for_its_title():
+    """What is beside it in wide figures stands below, and is what gives way."""
+    image, saliency = np.zeros((9, 9, 3)), np.ones((9, 9))
+    row = grids.comparison(image, [saliency], [""], "zebra  > 99.9 %", "grad_cam, m")
+    figure = grids.grid([grids.only(row, over=True)])
+    assert {"zebra  > 99.9 %", "grad_cam, m"} <= {t.get_text() for t in figure.texts}
+
+
 def test_bytes_of_names_that_are_no_letters():
     row = grids.explanation(
         np.ones((4, 4, 3)), np.eye(4, dtype=np.float32), os.fsdecode(b"caf\xe9")
