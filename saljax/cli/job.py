@@ -118,7 +118,12 @@ class Job(NamedTuple):
         target = record["targets"][0]["index"]
         steps = sanity.steps(image.image, target, maps[:, 0])
         path = self.drawings.add_sanity(name, image, maps[:, 0], record, steps)
-        last = [own[-1].spearman for own in steps]
-        ranks = ", ".join("none" if np.isnan(rank) else f"{rank:.2f}" for rank in last)
-        said = f"rank correlation with the map of random weights {ranks}"
+        methods = self.run.captions or [self.run.rows[0].name]
+        last = [own[-1] for own in steps]
+        ranks = [
+            f"{name} {step.rank}"
+            + " (a map is the same everywhere)" * bool(np.isnan(step.spearman))
+            for name, step in zip(methods, last, strict=True)
+        ]
+        said = f"rank correlation with the map of random weights: {', '.join(ranks)}"
         self.tell(f"{self.work.paths[name]}: {said} -> {path}")

@@ -275,12 +275,12 @@ class _Devices:
 
 
 def _sharded(images):
-    """The devices on which images are, several; in a jit, of a mesh of explicit axes.
+    """The devices over which images are sharded; in a jit, those of a mesh of explicit axes.
 
     Other tracers have no sharding yet, and the compiler finds one for them.
     """
     sharding = getattr(images, "sharding", jax.typeof(images).sharding)
     if not isinstance(sharding, NamedSharding):
         return None
-    sharded = len(sharding.spec) > 0 and sharding.spec[0] is not None and sharding.mesh.size > 1
+    sharded = len(sharding.spec) > 0 and sharding.spec[0] is not None
     return _Devices(sharding.mesh, sharding.spec[0]) if sharded else None

@@ -93,6 +93,7 @@ def picture(
         ha="center", color="#d1495b",
     )  # fmt: skip
     of_top_1.set_xlabel("epoch", color=INK)
+    of_loss.sharex(of_top_1)
     of_top_1.xaxis.set_major_locator(MaxNLocator(integer=True))
     _matrix(parts["counts"], counts[np.ix_(shown, shown)], number[shown], right[shown],
             [classes[i] for i in shown], len(shown) < len(classes))  # fmt: skip

@@ -195,6 +195,7 @@ class _Lines:
         self._description, self._total, self._item = description, total, item
         self._done, self._said, self._work, self._guess = 0, "", "", _Guess()
         self._start, self._over = time.monotonic(), threading.Event()
+        self._first = 0, self._start
 
     def advance(
         self,
@@ -206,16 +207,20 @@ class _Lines:
     ) -> None:
         self._total -= spared
         self._guess.advance(items, expected)
+        if items and not self._done:  # what compiled says nothing of what is left
+            self._first = items, time.monotonic()
         self._done, self._said, self._work = self._done + items, said, work
 
     def show(self) -> None:
         while not self._over.wait(EVERY):
-            seconds = time.monotonic() - self._start
-            left = (self._total - self._done) * seconds / self._done if self._done else None
+            now = time.monotonic()
+            done, seconds = self._done - self._first[0], now - self._first[1]
+            left = f"{lasting((self._total - self._done) * seconds / done)} left" if done else ""
             parts = (
-                f"{self._description} {self._done}/{self._total} after {lasting(seconds)}",
-                self._said or speed(self._done, seconds, self._item),
-                "" if left is None else f"{lasting(left)} left",
+                f"{self._description} {self._done}/{self._total}"
+                f" after {lasting(now - self._start)}",
+                self._said or speed(done, seconds, self._item),
+                left,
                 self._work,
                 f"about {self._guess.share:.0%} of this one" if self._guess.share else "",
             )

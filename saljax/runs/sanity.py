@@ -21,6 +21,7 @@ class Step(NamedTuple):
 
     Attributes:
         number: of layers that are random, the last ones.
+        of: how many layers there are.
         first: name of the first of these.
         saliency: (*spatial).
         spearman: of this map and that of the trained classifier; NaN where one is constant.
@@ -28,6 +29,7 @@ class Step(NamedTuple):
     """
 
     number: int
+    of: int
     first: str
     saliency: np.ndarray
     spearman: float
@@ -36,14 +38,20 @@ class Step(NamedTuple):
     @property
     def caption(self) -> str:
         """What is random, and how alike the maps are."""
-        rank = "\u2013" if np.isnan(self.spearman) else f"{self.spearman:.2f}"
-        return f"random: {self.first} to last  rank {rank}, SSIM {self.ssim:.2f}"
+        which = "all" if self.number == self.of else f"the last {self.number}"
+        return f"random: {which}  rank {self.rank}, SSIM {self.ssim:.2f}"
+
+    @property
+    def rank(self) -> str:
+        """The rank correlation; a dash where one of the maps is the same everywhere."""
+        return "\u2013" if np.isnan(self.spearman) else f"{self.spearman:.2f}"
 
     def record(self) -> dict[str, Any]:
         """As JSON, without the map."""
         spearman, ssim = (None if np.isnan(x) else x for x in (self.spearman, self.ssim))
         return {
-            "random": self.number, "first": self.first, "spearman": spearman, "ssim": ssim,
+            "random": self.number, "of": self.of, "first": self.first,
+            "spearman": spearman, "ssim": ssim,
         }  # fmt: skip
 
 
@@ -92,4 +100,4 @@ class Sanity:
     def _step(self, layers, number, trained, saliency):
         near = alike(jnp.asarray(trained), jnp.asarray(saliency))
         first = layers[-number].name
-        return Step(number, first, saliency, float(near.spearman), float(near.ssim))
+        return Step(number, len(layers), first, saliency, float(near.spearman), float(near.ssim))

@@ -165,7 +165,8 @@ def test_maps_of_a_classifier_with_random_layers(tmp_path, capsys):
     assert files(out) == ["a.json", "a.npy", "a.png", "a.sanity.json", "a.sanity.png"]
     (step,) = json.loads((out / "a.sanity.json").read_text())["methods"]["glas"]
     assert step["random"] == 1 and -1 <= step["spearman"] <= 1
-    assert "1 of 1 are there already" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "1 of 1 are there already" in said and "random weights: glas " in said
     made = (out / "a.sanity.png").stat().st_mtime_ns
     assert cli.main([*explain, "--sanity"]) == 0
     assert (out / "a.sanity.png").stat().st_mtime_ns == made

@@ -127,6 +127,15 @@ def test_eight_devices_give_the_same_maps_without_talking(
     assert COLLECTIVES.search(jax.jit(jnp.sum).lower(sharded).compile().as_text())
 
 
+def test_a_mesh_of_one_device_is_a_mesh(score_fn, images, targets):
+    mesh = jax.make_mesh((1,), ("data",), devices=jax.devices()[:1])
+    sharded = jax.device_put(images, NamedSharding(mesh, PartitionSpec("data")))
+    found = saljax.explain(saljax.gradient, score_fn, sharded, targets)
+    np.testing.assert_allclose(
+        found, saljax.explain(saljax.gradient, score_fn, images, targets), rtol=1e-4, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize("method", [saljax.gradient, RGLAS])
 @pytest.mark.parametrize("spec", [("data",), ("data", "model")])
 def test_sharded_images_inside_a_jit(method, spec, images, targets, score_fn):

@@ -87,10 +87,16 @@ def test_a_line_now_and_then_where_no_terminal_is(monkeypatch, capsys):
     with progress.progress("explaining", 4, "image") as advance:
         advance(work="b.png")
         time.sleep(0.2)
-    said = capsys.readouterr()
-    first = said.err.splitlines()[0]
-    assert said.out == "" and first.startswith("saljax: explaining 1/4 after 0 s, ")
-    assert "image" in first and first.endswith(" left, b.png")
+        first = capsys.readouterr()
+        advance(work="c.png")
+        time.sleep(0.2)
+    second = capsys.readouterr().err.splitlines()[0]
+    # The first took a compilation too, and says nothing of how long the others will take.
+    assert (
+        first.out == "" and first.err.splitlines()[0] == "saljax: explaining 1/4 after 0 s, b.png"
+    )
+    assert second.startswith("saljax: explaining 2/4 after 0 s, ")
+    assert "image" in second and second.endswith(" left, c.png")
     time.sleep(0.1)
     assert capsys.readouterr().err == ""
 
