@@ -127,6 +127,8 @@ def explain(
         store.check_writable(out)
         own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
         known = classifier.load(model, weights, fetching, say, **own)
+        if ctx.get_parameter_source("model") is click.core.ParameterSource.DEFAULT and not quiet:
+            say(f"the classifier is {model}, {about.description}; --model names another")
         rows = [row.equipped(known) for row in rows]
         rows = rows if chosen else asked.willing(rows, known, say)
         asks = [asked.ask(row, known) for row in rows]

@@ -41,8 +41,8 @@ class OfMethod(WithRead):
         """Look for --method first: it decides which other options there are."""
         from saljax.runs import methods
 
-        names = list(_peek(args, "--method"))
-        names += [part for text in _peek(args, "--methods") for part in text.split(",")]
+        given = [*_peek(args, "--method"), *_peek(args, "--methods")]
+        names = [part for text in given for part in text.split(",")]
         try:
             if not names:
                 model = ["", *_peek(args, "--model")][-1]

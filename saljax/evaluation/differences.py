@@ -144,6 +144,6 @@ def in_words(found: Sequence[Difference], rows: Sequence[str], subset: str) -> l
 _WORDS = {
     "better": "better than center by {} of {} metrics",
     "worse": "worse than center by {} of {}",
-    "too few": f"on too few pictures to tell (less than {FEWEST}) by {{}} of {{}}",
+    "too few": f"on too few pictures to tell it from center (fewer than {FEWEST}) by {{}} of {{}}",
     "not different": "not different from center by {} of {}",
 }

@@ -13,7 +13,8 @@ def chooser(wanted: Sequence[str], labels: Sequence[str]) -> Callable[[np.ndarra
     """How to choose the target classes of an image from its scores.
 
     Args:
-        wanted: names, indices, or `top-K`; the most probable class if there is none.
+        wanted: names, indices, or `top-K`, or several of them with commas between; the most
+            probable class if there is none.
         labels: the names of all classes, in order.
 
     Returns:
@@ -22,7 +23,7 @@ def chooser(wanted: Sequence[str], labels: Sequence[str]) -> Callable[[np.ndarra
     Raises:
         ValueError: no such class, with near names; or K is not in 1..number of classes.
     """
-    parts = [_ranks_or_class(text, labels) for text in wanted or ["top-1"]]
+    parts = [part for text in wanted or ["top-1"] for part in _several(text, labels)]
 
     def choose(scores: np.ndarray) -> np.ndarray:
         order = ranked(scores)
@@ -38,6 +39,15 @@ def one(wanted: str, labels: Sequence[str]) -> Callable[[np.ndarray], np.ndarray
     if isinstance(part, slice) and part.stop > 1:
         raise ValueError(f"--target {wanted}: one class an image is compared, such as top-1")
     return chooser([wanted], labels)
+
+
+def _several(text: str, labels: Sequence[str]) -> list[slice | int]:
+    try:
+        return [_ranks_or_class(text, labels)]  # names have commas too
+    except ValueError:
+        if "," not in text:
+            raise
+        return [_ranks_or_class(part, labels) for part in text.split(",")]
 
 
 def _ranks_or_class(text: str, labels: Sequence[str]) -> slice | int:

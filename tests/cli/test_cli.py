@@ -185,12 +185,19 @@ def test_quiet_says_only_what_goes_wrong(tmp_path, capsys):
     assert said.out == "" and len(lines(said.err)) == 1 and "absent.png" in said.err
 
 
-@pytest.mark.parametrize("repeated", [True, False])
-def test_several_methods_in_one_picture(tmp_path, capsys, repeated):
+def test_a_classifier_that_nobody_named_is_told(tmp_path, capsys, monkeypatch):
+    about = models.info("tiny")
+    monkeypatch.setattr(models, "info", lambda name: about)
+    options = ["--grid", "3", "--no-pictures", "--out", str(tmp_path / "out")]
+    assert cli.main(["explain", save(tmp_path / "a.png"), *options]) == 0
+    said = capsys.readouterr().err
+    assert said == "saljax: the classifier is birdlets, a tiny one; --model names another\n"
+
+
+@pytest.mark.parametrize("words", ["--methods glas,gradient", "--method glas --method gradient"])
+def test_several_methods_in_one_picture(tmp_path, capsys, words):
     """A sheet of methods and classes, with the photograph once; each with its own settings."""
-    out = tmp_path / "out"
-    words = ["--methods", "glas,gradient"]
-    words = ["--method", "glas", "--method", "gradient"] if repeated else words
+    out, words = tmp_path / "out", words.split()
     words += ["--model", "tiny", "--set", "glas.grid=3", "--target", "top-2", "--out", str(out)]
     explain = ["explain", save(tmp_path / "a.png"), *words]
     drawn = []

@@ -208,7 +208,9 @@ def test_values_of_every_image_method_and_metric(data):
     assert [line["subset"] for line in classes][:1] == ["blue"]
     assert sum(line["images"] == "2" for line in classes if line["subset"] == "red") == 4 * 7
     page = (data / "out/table.md").read_text()
-    assert "- glas: on too few pictures to tell" in page and "### Localization" in page
+    assert (
+        "- glas: on too few pictures to tell it from center" in page and "### Localization" in page
+    )
     assert (data / "out/curves.png").stat().st_size > 0
     with open(data / "out/curves.csv") as file:
         points = [line for line in csv.DictReader(file) if line["method"] == "glas"]

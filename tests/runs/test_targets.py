@@ -20,13 +20,14 @@ SCORES = np.array([0.2, 0.7, 0.1])
         (["gray heron"], [2]),
         (["0"], [0]),
         (["cat", "top-1", "2"], [0, 1, 2]),
+        (["dog,0,gray heron"], [1, 0, 2]),
     ],
 )
 def test_chosen(wanted, expected):
     assert chooser(wanted, LABELS)(SCORES).tolist() == expected
 
 
-@pytest.mark.parametrize("wanted", ["top-0", "top-4", "top", "3", "-1", "horse", ""])
+@pytest.mark.parametrize("wanted", ["top-0", "top-4", "top", "3", "-1", "horse", "", "cat,horse"])
 def test_refused(wanted):
     with pytest.raises(ValueError) as caught:
         chooser([wanted], LABELS)
