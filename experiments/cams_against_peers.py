@@ -23,7 +23,7 @@ import saljax
 METHODS = {
     "grad_cam": ("GradCAM", {}),
     "grad_cam_plus_plus": ("GradCAMPlusPlus", {}),
-    "hires_cam": ("HiResCAM", {}),
+    "hires_cam": ("HiResCAM", {"positive": True}),
     "xgrad_cam": ("XGradCAM", {}),
     "layer_cam": ("LayerCAM", {}),
     "eigen_cam": ("EigenCAM", {}),
