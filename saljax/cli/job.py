@@ -119,11 +119,12 @@ class Job(NamedTuple):
         steps = sanity.steps(image.image, target, maps[:, 0])
         path = self.drawings.add_sanity(name, image, maps[:, 0], record, steps)
         methods = self.run.captions or [self.run.rows[0].name]
-        last = [own[-1] for own in steps]
         ranks = [
-            f"{name} {step.rank}"
-            + " (a map is the same everywhere)" * bool(np.isnan(step.spearman))
-            for name, step in zip(methods, last, strict=True)
+            f"{method} {own[0].rank}, {own[-1].rank}"
+            for method, own in zip(methods, steps, strict=True)
         ]
-        said = f"rank correlation with the map of random weights: {', '.join(ranks)}"
+        which = "rank correlation with the map of a random last layer, and of random weights"
+        said = f"{which}: {'; '.join(ranks)}"
+        if any(np.isnan(step.spearman) for own in steps for step in own):
+            said += " (\u2013: a map is the same everywhere, and says nothing)"
         self.tell(f"{self.work.paths[name]}: {said} -> {path}")

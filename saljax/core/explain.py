@@ -73,7 +73,7 @@ def explain(
             `lambda x: model(x)`, is traced at each call, see `saljax.core.compiled`.
         images: (N, *spatial, C), in [0, 1]. Those in half precision are explained in float32; a
             classifier that computes in half precision converts inside its score function. Shapes
-            that look like (N, 1 or 3, *spatial) are warned of.
+            that look like (N, 1 or 3, *spatial), and colors far below 0, are warned of.
         targets: class indices (N,), or (N, T) for methods that answer several classes at once.
         key: for random methods, of any generator; `jax.random.key(0)` if not given. Image i uses
             `fold_in(own(key), ids[i])`, see `saljax.core.keys`.
@@ -127,6 +127,7 @@ def explain(
         found = _explain(arrays, images, targets, keys, program=program)
     _refuse_no_class(targets, _classes.setdefault(program, max(classes, default=None)))
     foreign.warn_of_channels_first(images.shape)
+    foreign.warn_of_normalized(images)
     return found
 
 

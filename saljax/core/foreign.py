@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from jax.core import Tracer
+
 _MODELS = {
     ("transformers", "FlaxPreTrainedModel"): "a Flax model of transformers: "
     "saljax.scores.select(saljax.scores.from_linen(model), 'logits')",
@@ -66,6 +68,23 @@ def warn_of_channels_first(shape: Sequence[int]) -> None:
             f"the maps are {tuple(shape[1:-1])}. Give jnp.moveaxis(images, 1, -1), and as score "
             "function what saljax.scores.from_equinox or from_torch make of the model, or "
             "lambda x: score_fn(jnp.moveaxis(x, -1, 1))",
+            stacklevel=3,
+        )
+
+
+BELOW_BLACK = -0.5
+"""From where on a color is no rounding below black, but normalized. Our choice."""
+
+
+def warn_of_normalized(images: Any) -> None:
+    """Warn of pictures that a mean and a deviation were taken off; not inside a jit."""
+    if images.shape[-1] != 3 or not images.size or isinstance(images, Tracer):
+        return
+    if images.is_fully_addressable and (lowest := float(images.min())) < BELOW_BLACK:
+        warnings.warn(
+            f"images are in [0, 1], 0 is black; these go from {lowest:.3g} to "
+            f"{float(images.max()):.3g}, as if normalized. Give them in [0, 1], and as score "
+            "function saljax.scores.preprocess(score_fn, mean, std)",
             stacklevel=3,
         )
 

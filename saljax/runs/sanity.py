@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saljax.core.explain import explain
+from saljax.metrics.robustness import parameters
 from saljax.metrics.robustness.randomization import alike, cascade
 from saljax.runs.loop import Ask, together, wait
 
@@ -58,8 +59,8 @@ class Step(NamedTuple):
 class Sanity:
     """Maps of one image by classifiers whose last layers are random.
 
-    The values of each array in random order: its scale stays. The program of a method is compiled
-    once for all of them.
+    Random layers are those of `parameters.drawn`. The program of a method is compiled once for all
+    of them.
 
     Args:
         asks: methods, see `loop.explain_all`.
@@ -75,7 +76,10 @@ class Sanity:
         self._asks, self._key = asks, key
         subjects = {id(ask): ask.explained or score_fn for ask in asks}
         image = jnp.zeros(tuple(shape), jnp.float32)
-        of = {id(f): cascade(f, image, key=key) for f in subjects.values()}
+        of = {
+            id(f): cascade(f, image, key=key, init=parameters.drawn(f, key=key))
+            for f in subjects.values()
+        }
         self._cascades = [of[id(subjects[id(ask)])] for ask in asks]
 
     def steps(self, image: np.ndarray, target: int, found: np.ndarray) -> list[list[Step]]:

@@ -90,6 +90,19 @@ def test_what_is_a_function_is_let_through():
     foreign.refuse(functools.partial(FOREIGN["keras"][0], training=False))
 
 
+def test_normalized_pictures_are_told():
+    """A mean of 0.5 and a deviation of 0.25 taken off; their maps would be of another picture."""
+    pictures = jnp.linspace(-2.0, 2.0, 48).reshape(1, 4, 4, 3)
+
+    def score_fn(x):
+        return x.mean((1, 2))
+
+    with pytest.warns(UserWarning, match=r"go from -2 to 2, as if normalized.*scores\.preprocess"):
+        saljax.explain(saljax.gradient, score_fn, pictures, [0])
+    saljax.explain(saljax.gradient, score_fn, pictures / 8, [0])
+    jax.jit(lambda x: saljax.explain(saljax.gradient, score_fn, x, jnp.array([0])))(pictures)
+
+
 def test_images_with_channels_first_are_named_where_it_fails():
     module = Net()
     score_fn = Partial(module.apply, module.init(jax.random.key(0), IMAGES))

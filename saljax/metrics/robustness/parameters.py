@@ -83,6 +83,38 @@ def layers(
     return sorted(every, key=lambda layer: min(first[number] for number in layer.leaves))
 
 
+def drawn(score_fn: ScoreFn, *, key: Any, is_parameter: IsParameter = is_parameter) -> ScoreFn:
+    """The same classifier untrained, for `init` of `randomization`, where no initializer is known.
+
+    Kernels (two axes or more) are drawn from a normal of mean 0 and their own root mean square, as
+    initializers do; vectors, such as biases, have their values in random order. Values of kernels
+    in random order would keep their mean: that of ResNet-18's last layer is negative, and a
+    Grad-CAM of activations that are never negative is then 0 everywhere for most classes.
+
+    Args:
+        score_fn: images (N, *spatial, C) -> scores (N, K), a pytree whose leaves are its weights.
+        key: for what is drawn.
+        is_parameter: which arrays count.
+
+    Returns:
+        The same pytree with other weights. Our choice.
+    """
+    found, structure = tree_flatten_with_path(score_fn)
+
+    def other(number, path, leaf):
+        floating = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
+        if not (floating and is_parameter(keystr(path), leaf)):
+            return leaf
+        own = jax.random.fold_in(key, number)
+        if np.ndim(leaf) < 2:
+            return jax.random.permutation(own, leaf)
+        scale = jnp.sqrt(jnp.mean(jnp.square(leaf)))
+        return scale * jax.random.normal(own, leaf.shape, leaf.dtype)
+
+    others = [other(number, *of_leaf) for number, of_leaf in enumerate(found)]
+    return jax.tree.unflatten(structure, others)
+
+
 def _module(path):
     """Path of the module that holds an array: without the array's own name, and NNX's `.value`."""
     if len(path) > 1 and isinstance(path[-1], GetAttrKey) and path[-1].name == "value":

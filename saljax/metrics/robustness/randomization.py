@@ -57,7 +57,9 @@ def randomization(
         values: "absolute" compares |S|, "signed" S; what helps and what hinders is told apart by
             the latter only.
         init: the same pytree with other weights, such as untrained ones, which random layers take;
-            None: the values of each array in random order, which keeps their scale.
+            None: the values of each array in random order, which keeps their scale, and their mean:
+            where that of the last layer is negative a Grad-CAM is 0 everywhere, so for class
+            activation maps take `parameters.drawn(score_fn, key=key)`.
         is_parameter: which arrays count, see `parameters.is_parameter`.
 
     Returns:
