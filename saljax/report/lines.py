@@ -71,6 +71,8 @@ def draw(panels: Sequence[Lines], dashed: Sequence[str] = ()) -> Figure:
             axes.set_xlabel(panel.along, fontsize=8, color=PALE)
             axes.tick_params(labelsize=7, colors=PALE)
             axes.spines[["top", "right"]].set_visible(False)
+        says = "mean over the images; bands: a standard error"
+        figure.supxlabel(says, fontsize=7, color=PALE, x=0.01, ha="left")
         handles = {h.get_label(): h for axes in grid.flat for h in axes.get_lines()}
         figure.legend(
             handles.values(),
