@@ -127,8 +127,6 @@ def explain(
         store.check_writable(out)
         own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
         known = classifier.load(model, weights, fetching, say, **own)
-        if ctx.get_parameter_source("model") is click.core.ParameterSource.DEFAULT and not quiet:
-            say(f"the classifier is {model}, {about.description}; --model names another")
         rows = [row.equipped(known) for row in rows]
         rows = rows if chosen else asked.willing(rows, known, say)
         asks = [asked.ask(row, known) for row in rows]
@@ -142,6 +140,8 @@ def explain(
         work = kept.work(paths, out, {**run.decides(), "target": list(wanted), "range": values})
         key = jax.random.key(seed)
         strip = Sanity(asks, known.probabilities, about.input_shape, key) if sanity else None
+    if ctx.get_parameter_source("model") is click.core.ParameterSource.DEFAULT and not quiet:
+        say(f"the classifier is {model}, {about.description}; --model names another")
     reading = Reading(work.paths, about.input_shape, framing, values, complain, say)
     drawings = Pictures(out, run, style, wanted=not no_pictures)
     job = Job(out, run, asks, work, reading, drawings, complain, tell)

@@ -123,7 +123,7 @@ def test_without_orbax_it_says_what_to_install(tmp_path, monkeypatch):
 def test_the_optimizer_is_adamw_with_a_warm_up_and_a_cosine_and_decays_kernels_only():
     """Where the gradient is 1 throughout, Adam's step is the learning rate."""
     recipe = classifier.Recipe(learning_rate=0.1, weight_decay=0.5)
-    optimizer = classifier._optimizer(recipe, 40)
+    optimizer = classifier._optimizer(recipe, (40,))
     weights = {"kernel": jnp.full((1, 1), 2.0), "bias": jnp.full(1, 2.0)}
     ones, memory = jax.tree.map(jnp.ones_like, weights), optimizer.init(weights)
     with jax.numpy_dtype_promotion("standard"):

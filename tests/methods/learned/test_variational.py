@@ -144,7 +144,8 @@ def test_the_map_is_the_mean_and_the_uncertainty_the_variance_whatever_class_is_
     mean, log_variance = encode(made, small, batch_statistics=False)
 
     method = functools.partial(made, details=True)
-    found = saljax.explain(method, some_classifier(), images, [[0, 2, CLASSES], [1, 1, 0]])
+    asked = jnp.array([[0, 2, CLASSES], [1, 1, 0]])  # a class too many, which a jit cannot refuse
+    found = jax.jit(lambda t: saljax.explain(method, some_classifier(), images, t))(asked)
     for maps, cells in [(found.saliency, mean), (found.uncertainty, np.exp(log_variance))]:
         assert maps.shape == (2, 3, SIZE, SIZE) and maps.dtype == jnp.float32
         assert jnp.isnan(maps[0, 2]).all()
