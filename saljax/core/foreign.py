@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 from jax.core import Tracer
 
 _MODELS = {
@@ -80,11 +81,15 @@ def warn_of_normalized(images: Any) -> None:
     """Warn of pictures that a mean and a deviation were taken off; not inside a jit."""
     if images.shape[-1] != 3 or not images.size or isinstance(images, Tracer):
         return
-    if images.is_fully_addressable and (lowest := float(images.min())) < BELOW_BLACK:
+    if not images.is_fully_addressable:
+        return
+    with jax.ensure_compile_time_eval():  # of images that a traced function closes over
+        lowest, highest = float(images.min()), float(images.max())
+    if lowest < BELOW_BLACK:
         warnings.warn(
-            f"images are in [0, 1], 0 is black; these go from {lowest:.3g} to "
-            f"{float(images.max()):.3g}, as if normalized. Give them in [0, 1], and as score "
-            "function saljax.scores.preprocess(score_fn, mean, std)",
+            f"images are in [0, 1], 0 is black; these go from {lowest:.3g} to {highest:.3g}, as if "
+            "normalized. Give them in [0, 1], and as score function "
+            "saljax.scores.preprocess(score_fn, mean, std)",
             stacklevel=3,
         )
 
