@@ -50,9 +50,9 @@ class Style(NamedTuple):
         found = [grids.colored(row, self.colormap or "") for row in rows]
         return [grids.only(row, self.only == "overlay") for row in found] if self.only else found
 
-    def encoded(self, rows: Sequence[grids.Row]) -> bytes:
+    def encoded(self, rows: Sequence[grids.Row], foot: str = "") -> bytes:
         """A file of rows."""
-        return encoded(grids.grid(rows), self.ending or "png", self.dpi or DPI)
+        return encoded(grids.grid(rows, foot), self.ending or "png", self.dpi or DPI)
 
 
 class Pictures:
@@ -158,8 +158,9 @@ class Pictures:
             rows.append(row._replace(detail=f"{file}, {row.detail}"))
         if len(rows) < 2:
             return 0
-        sheet = rows if self._run.captions else grids.sheet(rows)
-        store.write(self.path(work.together), self._style.encoded(sheet))
+        several = bool(self._run.captions)
+        sheet, foot = (rows, "") if several else (grids.sheet(rows), self._run.detail)
+        store.write(self.path(work.together), self._style.encoded(sheet, foot))
         return len(rows)
 
     def _shown(self, work: Work) -> list[str]:

@@ -181,13 +181,14 @@ class Page(Figure):
 
 
 @font()
-def grid(rows: Sequence[Row]) -> Figure:
+def grid(rows: Sequence[Row], foot: str = "") -> Figure:
     """Rows of panels as one figure.
 
     Below each map stands how its values became colors, from the lowest to the highest shown.
 
     Args:
         rows: the first has the most panels.
+        foot: what is the same for all of them, small, at the foot.
 
     Returns:
         The figure; `png` makes a file of it.
@@ -227,8 +228,10 @@ def grid(rows: Sequence[Row]) -> Figure:
                 legend(axes, panel, (wide, tall))
     panels = [panel for row in rows for panel in row.panels]
     if any(panel.saliency is not None and panel.image.ndim > 2 for panel in panels):
-        style = {"fontsize": 6, "color": PALE, "ha": "right"}
-        write(width - margin, 0.07, STRETCHED, width - 2 * margin, **style)
+        style = {"fontsize": 6, "color": PALE}
+        taken = write(width - margin, 0.07, STRETCHED, width - 2 * margin, ha="right", **style)
+        if foot:
+            write(margin, 0.07, foot, width - 2 * margin - taken - gap, **style)
     return figure
 
 

@@ -203,6 +203,14 @@ def test_a_single_panel_has_room_for_its_title():
     assert {"zebra  > 99.9 %", "grad_cam, m"} <= {t.get_text() for t in figure.texts}
 
 
+def test_what_is_the_same_for_all_stands_at_the_foot():
+    row = grids.explanation(np.zeros((9, 9, 3)), np.ones((9, 9)), "a bird  99 %")
+    figure = grids.grid(grids.sheet([row, row]), "grad_cam, resnet18")
+    (foot,) = [t for t in figure.texts if t.get_text() == "grad_cam, resnet18"]
+    (stretched,) = [t for t in figure.texts if t.get_text() == grids.STRETCHED]
+    assert foot.get_window_extent().x1 < stretched.get_window_extent().x0
+
+
 def test_bytes_of_names_that_are_no_letters():
     row = grids.explanation(
         np.ones((4, 4, 3)), np.eye(4, dtype=np.float32), os.fsdecode(b"caf\xe9")
