@@ -205,7 +205,7 @@ def test_several_methods_in_one_picture(tmp_path, capsys, words):
         from saljax.report import grids
 
         grid = grids.grid
-        patch.setattr(grids, "grid", lambda rows: drawn.append(grid(rows)) or drawn[0])
+        patch.setattr(grids, "grid", lambda *of: drawn.append(grid(*of)) or drawn[0])
         assert cli.main(explain) == 0
     assert len(drawn[0].axes) == 1 + 2 * 2
     assert {"glas", "gradient"} < {text.get_text() for text in drawn[0].texts}
