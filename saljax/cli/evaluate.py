@@ -176,8 +176,8 @@ def evaluate(
     from saljax.cli import evaluate_files as files
     from saljax.data.annotations import forms
     from saljax.evaluation import cases, measures, rows
+    from saljax.evaluation.evaluate import evaluate as judge
     from saljax.evaluation.study import Study
-    from saljax.evaluation.study import evaluate as judge
     from saljax.page import run
     from saljax.runs import classifier, store, targets
     from saljax.runs.hyperparameters import named
@@ -234,9 +234,8 @@ def evaluate(
             shard=shard or (0, 1),
             keep=keep_maps,
         )
-        with contextlib.suppress(
-            ValueError
-        ):  # of threads; a job that is cancelled keeps all it has
+        # A job that is cancelled keeps all it has; only the main thread can ask for it.
+        with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         own_cases = sum(len(found[block]) for _, block in study.blocks)
         with progress("evaluating", own_cases * len(compared), "map") as advance:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,10 +17,8 @@ from saljax.evaluation.judged import Judged
 from saljax.evaluation.measures import Batched, Measure, to_json
 from saljax.evaluation.rows import Row
 from saljax.evaluation.shared import Shared
+from saljax.evaluation.study import Study
 from saljax.runs import devices, loop, store
-
-if TYPE_CHECKING:
-    from saljax.evaluation.study import Study
 
 
 class Judge:
@@ -31,7 +29,7 @@ class Judge:
     """
 
     def __init__(
-        self, study: "Study", shared: Shared, complain: Complain, note: Complain, working: Callable
+        self, study: Study, shared: Shared, complain: Complain, note: Complain, working: Callable
     ):
         self._study, self._score_fns, self._made_by = study, shared.score_fns, shared.made_by
         self._complain, self._note, self._working = complain, note, working

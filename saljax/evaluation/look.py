@@ -1,7 +1,7 @@
 """The first look at an image: what the classifier sees in it, the class explained, its boxes."""
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -13,10 +13,8 @@ from saljax.evaluation.blocks import Block
 from saljax.evaluation.cases import Complain, seen_boxes
 from saljax.evaluation.judged import Judged
 from saljax.evaluation.shared import Shared
+from saljax.evaluation.study import Study
 from saljax.runs import loop, records, store
-
-if TYPE_CHECKING:
-    from saljax.evaluation.study import Study
 
 
 class Look:
@@ -26,7 +24,7 @@ class Look:
         made_from: a hash of what all records are made from.
     """
 
-    def __init__(self, study: "Study", shared: Shared, complain: Complain):
+    def __init__(self, study: Study, shared: Shared, complain: Complain):
         self._study, self._shared, self._complain = study, shared, complain
         labels = list(study.classifier.labels)
         self.made_from = store.key(labels=labels, **shared.made_by)

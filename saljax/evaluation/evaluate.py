@@ -1,0 +1,107 @@
+"""The host loop of `saljax evaluate`: each map and each of its measurements once, whatever happens.
+
+Everything that is known lies in files of blocks of cases, whole or not there. A run that was
+killed goes on from them; what did not change is not computed again. Batches are cut from the list
+of cases, not from what is left to do, so a map comes out of the same program at the same place of
+its batch whenever it is computed: bit for bit the same.
+"""
+
+import contextlib
+import functools
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from saljax.evaluation import blocks
+from saljax.evaluation.batches import Batch
+from saljax.evaluation.cases import Complain
+from saljax.evaluation.judge import Judge
+from saljax.evaluation.judged import Judged
+from saljax.evaluation.look import Look
+from saljax.evaluation.shared import Shared
+from saljax.evaluation.study import Study
+
+EVERY = 20.0
+"""Seconds after which a block that is in work is written all the same. Our choice."""
+
+
+def evaluate(
+    study: Study,
+    complain: Complain,
+    advance: Callable[..., None],
+    note: Complain = lambda what, text: None,
+) -> list[Judged]:
+    """Explain and measure what has not been yet, of the blocks that are asked for.
+
+    Args:
+        study: what is asked.
+        complain: told of images, rows and metrics that fail; the others go on.
+        advance: told how many maps more are there, and what is in `work`.
+        note: told what was assumed of an image, what costs much, and what was damaged.
+
+    Returns:
+        What is known of each case that can be explained, in order.
+    """
+    for measure in study.measures:
+        if measure.known.dear:
+            asked = f"{len(study.rows)} methods, {len(study.cases)} images"
+            note(measure.name, f"{measure.cost}; {asked}")
+    shared = Shared(study.classifier, study.batch_size, study.values)
+    look = Look(study, shared, complain)
+    judge = Judge(study, shared, complain, note, functools.partial(advance, 0))
+
+    def shelf(name: str, made_from: str) -> blocks.Shelf:
+        def damaged(path: Path) -> None:
+            note(str(path), "is damaged; what it held is made again")
+
+        return blocks.Shelf(study.out / "blocks" / name, made_from, study.keep, damaged)
+
+    of_images = shelf("images", look.made_from)
+    of_rows = {row: shelf(f"of/{row.name}", judge.made_from(row)) for row in study.rows}
+    found, chosen = [], study.blocks
+    judge.left = sum(len(study.cases[block]) for _, block in chosen)
+    for number, block in chosen:
+        images = blocks.Block(of_images, number)
+        rows = {row: blocks.Block(one, number) for row, one in of_rows.items()}
+        done: list[Judged] = []
+        with _written([images, *rows.values()]) as written_now_and_then:
+            cases = study.cases[block]
+            for first in range(0, len(cases), study.batch_size):
+                part = cases[first : first + study.batch_size]
+                about = study.classifier.about
+                batch = Batch(part, study.batch_size, about, complain, study.values, note)
+                judged = look(batch, images)
+                for row in study.rows:
+                    worked = judge(row, batch, judged, rows[row])
+                    advance(len(part) if worked else 0, spared=0 if worked else len(part))
+                    written_now_and_then()
+                judge.left -= len(part)
+                done += judged.values()
+        for one in done:
+            one.pack()
+        found += done
+    return found
+
+
+@contextlib.contextmanager
+def _written(files: Sequence[blocks.Block]):
+    """Write blocks now and then, and at the end, also where that is an error or Ctrl-C."""
+    last = time.monotonic()
+
+    def write() -> None:
+        for one in files:
+            one.write()
+
+    def now_and_then() -> None:
+        nonlocal last
+        if time.monotonic() - last > EVERY:
+            write()
+            last = time.monotonic()
+
+    try:
+        yield now_and_then
+    except BaseException:
+        with contextlib.suppress(OSError):
+            write()
+        raise
+    write()
