@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from saljax.data.annotations import outlines
-from saljax.data.annotations.example import Example, Keypoint, Mask, Object
+from saljax.data.annotations.example import Example, Keypoint, Mask, Object, from_sides
 
 EXPECTED = "expected image_id, category_id and bbox [x, y, width, height] in pixels"
 
@@ -72,12 +72,12 @@ def _image(one: Mapping[str, Any]) -> Example:
 def _object(
     one: Mapping[str, Any], size: tuple[int, int] | None, categories: Mapping[Any, Mapping]
 ) -> Object:
-    x, y, width, height = map(float, one["bbox"])
+    box = from_sides(*map(float, one["bbox"]))
     category = categories[one["category_id"]] if categories else {}
     segmentation = one.get("segmentation")
     return Object(
         label=category.get("name"),
-        box=np.asarray([x, y, x + width - 1, y + height - 1]),
+        box=box,
         mask=functools.partial(_mask, segmentation, size) if segmentation else None,
         keypoints=_keypoints(category.get("keypoints", ()), one.get("keypoints", ())),
         crowd=bool(one.get("iscrowd", 0)),

@@ -9,9 +9,7 @@ reads them, the README does not say.
 
 from pathlib import Path
 
-import numpy as np
-
-from saljax.data.annotations.example import Example, Keypoint, Object
+from saljax.data.annotations.example import Example, Keypoint, Object, from_sides
 
 NEEDED = ("images.txt", "bounding_boxes.txt", "image_class_labels.txt", "classes.txt")
 MORE = ("train_test_split.txt", "parts/part_locs.txt", "parts/parts.txt")
@@ -38,14 +36,13 @@ def read(path: Path) -> list[Example]:
     for number, words in _words(path, "images.txt").items():
         try:
             (image,) = words
-            x, y, width, height = map(float, boxes[number])
+            box = from_sides(*map(float, boxes[number]))
             (label,) = species[of_image[number][0]]
-        except (KeyError, ValueError, IndexError):
+        except (KeyError, ValueError, TypeError, IndexError):
             raise ValueError(
                 f"{path}: image {number}: expected a line with its class in "
                 "image_class_labels.txt, and one with x, y, width, height in bounding_boxes.txt"
             ) from None
-        box = np.asarray([x, y, x + width - 1, y + height - 1])
         split = {"1": "train", "0": "test"}.get(*in_train.get(number, ("",)))
         bird = Object(label, box, keypoints=parts.get(number, {}))
         found.append(Example(image, (bird,), split=split))

@@ -82,6 +82,11 @@ def by_class(examples: Iterable[Example]) -> Iterator[OfClass]:
                 yield example.image, label, np.reshape(boxes, (-1, 4)), example.size
 
 
+def from_sides(x: float, y: float, width: float, height: float) -> Box:
+    """The box of a low edge and lengths, edges lying between pixels: corners inside."""
+    return np.asarray([x, y, x + width - 1, y + height - 1])
+
+
 def around(mask: Mask) -> Box | None:
     """Return the smallest box with all of a mask; None where there is nothing of it."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
