@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from inspect import Parameter
 from typing import Any
 
 import jax
@@ -96,7 +97,6 @@ def explain(
             everywhere, and the maps of the others are what they are.
     """
     _check_method(method, unknown)
-    _check_keywords(method)
     if batch_size is not None:
         checks.count(batch_size=batch_size)
         return _in_batches(
@@ -107,6 +107,7 @@ def explain(
     # Of numpy's a copy: the program runs on when this call has returned and they may change.
     images = jnp.array(images, copy=not isinstance(images, jax.Array))
     image_ops.check(images)
+    foreign.warn_of_normalized(images)
     number = images.shape[0]
     targets = _whole("targets", targets, number)
     ids = jnp.arange(number) if ids is None else _whole("ids", ids, number)
@@ -127,7 +128,6 @@ def explain(
         found = _explain(arrays, images, targets, keys, program=program)
     _refuse_no_class(targets, _classes.setdefault(program, max(classes, default=None)))
     foreign.warn_of_channels_first(images.shape)
-    foreign.warn_of_normalized(images)
     return found
 
 
@@ -152,40 +152,35 @@ def _in_batches(method, score_fn, images, targets, key, ids, batch_size, progres
 
 
 def _check_method(method, unknown):
-    """Tell what is no method, and where hyperparameters go."""
+    """Tell what is no method, where hyperparameters go, and which there are."""
+    given = method.keywords if isinstance(method, functools.partial) else {}
     function = method.func if isinstance(method, functools.partial) else method
     try:
-        parameters = [*inspect.signature(function).parameters.values()]
+        parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        parameters = []
-    ordered = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(ordered) < 3 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        parameters = ()
+    kinds = [p.kind for p in parameters]
+    ordered = [k for k in kinds if k <= Parameter.POSITIONAL_OR_KEYWORD]
+    if len(ordered) < 3 and Parameter.VAR_POSITIONAL not in kinds:
         raise ValueError(
             "`method` must be a function of (score_fn, image, target), such as saljax.grad_cam, "
             "and comes before the classifier; got "
             f"{repr(method) if isinstance(method, str) else type(method).__name__}."
         )
-    if unknown:
-        name, given = getattr(function, "__name__", "method"), next(iter(unknown))
+    name = getattr(function, "__name__", type(function).__name__)
+    for keyword in unknown:
         raise ValueError(
-            f"`explain` has no `{given}`. If it is a hyperparameter of the method: "
-            f"functools.partial({name}, {given}=...)."
+            f"`explain` has no `{keyword}`. If it is a hyperparameter of the method: "
+            f"functools.partial({name}, {keyword}=...)."
         )
-
-
-def _check_keywords(method):
-    """Name a hyperparameter that a method does not have, and those that it has."""
-    if not isinstance(method, functools.partial):
-        return
-    if "key" in method.keywords:
+    if "key" in given:
         raise ValueError("give `key` to `explain`, which makes of it one for each image.")
-    parameters = inspect.signature(method.func).parameters.values()
-    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+    if Parameter.VAR_KEYWORD in kinds:
         return
-    known = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-    for keyword in method.keywords:
-        if keyword not in {p.name for p in parameters}:
-            name = getattr(method.func, "__name__", type(method.func).__name__)
+    known = [p.name for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
+    names = {p.name for p in parameters}
+    for keyword in given:
+        if keyword not in names:
             raise ValueError(f"{name} has no `{keyword}`; it has {', '.join(known) or 'none'}.")
 
 

@@ -10,8 +10,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-from jax.core import Tracer
+import jax.numpy as jnp
+
+from saljax.ops import images as image_ops
 
 _MODELS = {
     ("transformers", "FlaxPreTrainedModel"): "a Flax model of transformers: "
@@ -79,13 +80,9 @@ BELOW_BLACK = -0.5
 
 def warn_of_normalized(images: Any) -> None:
     """Warn of pictures that a mean and a deviation were taken off; not inside a jit."""
-    if images.shape[-1] != 3 or not images.size or isinstance(images, Tracer):
-        return
-    if not images.is_fully_addressable:
-        return
-    with jax.ensure_compile_time_eval():  # of images that a traced function closes over
-        lowest, highest = float(images.min()), float(images.max())
-    if lowest < BELOW_BLACK:
+    lowest = image_ops.extreme(images, jnp.min)
+    if lowest is not None and lowest < BELOW_BLACK:
+        highest = image_ops.extreme(images, jnp.max)
         warnings.warn(
             f"images are in [0, 1], 0 is black; these go from {lowest:.3g} to {highest:.3g}, as if "
             "normalized. Give them in [0, 1], and as score function "

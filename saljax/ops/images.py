@@ -1,6 +1,6 @@
 """Blur and resize, for arrays with any number of spatial axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import jax
@@ -44,14 +44,20 @@ def check(image: Any, one: bool = False) -> None:
             f"the image is {image.shape}, which looks like a batch of one; a method explains one "
             "image, images[0], and saljax.explain a batch."
         )
+    highest = extreme(image, jnp.max)
+    if highest is not None and highest > FAR:
+        raise ValueError(
+            f"images must be in [0, 1]; got colors up to {highest:g}. Divide them by 255."
+        )
+
+
+def extreme(image: Any, of: Callable[[Any], Any]) -> float | None:
+    """`jnp.max` or `jnp.min` of colors, where there are three and their values can be looked at."""
     here = not isinstance(image, Tracer) and getattr(image, "is_fully_addressable", True)
-    if image.shape[-1] == 3 and image.size and here:
-        with jax.ensure_compile_time_eval():  # of an image that a traced function closes over
-            highest = float(image.max())
-        if highest > FAR:
-            raise ValueError(
-                f"images must be in [0, 1]; got colors up to {highest:g}. Divide them by 255."
-            )
+    if not (here and image.size and image.shape[-1] == 3):
+        return None
+    with jax.ensure_compile_time_eval():  # of an image that a traced function closes over
+        return float(of(image))
 
 
 def space(image: Any) -> tuple[int, ...]:
