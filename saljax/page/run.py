@@ -51,7 +51,7 @@ def read(folder: Path) -> Run:
         record = json.loads((folder / "table.json").read_text("utf-8"))
         names = record["groups"], record["settings"]["sees"]
     except (FileNotFoundError, NotADirectoryError):
-        there = "was not finished" if (folder / "maps").is_dir() else "is none"
+        there = "was not finished" if (folder / "blocks").is_dir() else "is none"
         raise ValueError(f"{folder}: expected a folder of saljax evaluate; this {there}") from None
     except (KeyError, TypeError, json.JSONDecodeError):
         text = (

@@ -163,7 +163,10 @@ def test_bibtex():
 def test_what_is_no_evaluation(tmp_path, capsys):
     (tmp_path / "a").mkdir()
     assert cli.main(["report", str(tmp_path / "a")]) == 2
-    assert "expected a folder of saljax evaluate" in capsys.readouterr().err
+    assert "expected a folder of saljax evaluate; this is none" in capsys.readouterr().err
+    (tmp_path / "a/blocks").mkdir()
+    assert cli.main(["report", str(tmp_path / "a")]) == 2
+    assert "this was not finished" in capsys.readouterr().err
     (tmp_path / "a/table.json").write_text("{}")
     assert cli.main(["report", str(tmp_path / "a")]) == 2
     assert "is of another version" in capsys.readouterr().err
