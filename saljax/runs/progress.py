@@ -85,26 +85,51 @@ def speed(items: int, seconds: float, item: str) -> str:
     return f"{rate:.3g} {item}s/s" if rate >= 1 else f"{1 / rate:.3g} s {article} {item}"
 
 
-class _Guess:
-    """How much of the item in work is done, by the clock alone.
+class _Tally:
+    """How far it is, and how fast it goes.
 
-    A compiled program says nothing while it runs, and asking it to would slow it down.
+    What an item in work has done is told by the clock alone: a compiled program says nothing while
+    it runs, and asking it to would slow it down.
     """
 
-    def __init__(self):
-        self._expected, self._since = 0.0, time.monotonic()
+    def __init__(self, total: int, item: str = ""):
+        self.total, self.done, self.said, self.work = total, 0, "", ""
+        self.start = self._since = time.monotonic()
+        self._item, self._expected, self._first = item, 0.0, (0, self.start)
 
-    def advance(self, items: int, expected: float | None) -> None:
-        """Some are done, or each is expected to take so many seconds."""
+    def advance(
+        self,
+        items: int = 1,
+        said: str = "",
+        work: str = "",
+        expected: float | None = None,
+        spared: int = 0,
+    ) -> None:
+        """See `progress`."""
+        now = time.monotonic()
+        self.total -= spared
         self._expected = self._expected if expected is None else expected
         if items or expected is not None:
-            self._since = time.monotonic()
+            self._since = now
+        if items and not self.done:  # what compiled says nothing of what is left
+            self._first = items, now
+        self.done, self.said, self.work = self.done + items, said, work
 
     @property
     def share(self) -> float:
-        """In [0, 1), and no more than that however long it takes; 0 where nothing is known."""
+        """Of the item in work, in [0, 1), no more than that however long it takes; 0 if unknown."""
         gone = (time.monotonic() - self._since) / self._expected if self._expected else 0.0
         return min(gone, 0.95)
+
+    @property
+    def pace(self) -> tuple[int, float]:
+        """Items since the first, and seconds."""
+        return self.done - self._first[0], time.monotonic() - self._first[1]
+
+    @property
+    def speed(self) -> str:
+        """What was `said`, or the speed since the first item."""
+        return self.said or speed(*self.pace, self._item)
 
 
 class _Bar:
@@ -114,17 +139,17 @@ class _Bar:
         from rich import progress as rich
         from rich.console import Console
 
-        console, guess = Console(stderr=True), _Guess()
+        console, tally = Console(stderr=True), _Tally(total, item)
 
         class Moving(rich.BarColumn):
             """It moves within an item too."""
 
             def render(self, task: rich.Task) -> Any:
                 bar = super().render(task)
-                bar.completed = min(task.completed + guess.share, task.total or 0)
+                bar.completed = min(task.completed + tally.share, task.total or 0)
                 return bar
 
-        self._guess = guess
+        self._tally = tally
         self._bar = rich.Progress(
             rich.SpinnerColumn(),
             "{task.description}",
@@ -142,27 +167,15 @@ class _Bar:
             speed_estimate_period=MEMORY,
         )
         self.is_seen = console.is_terminal
-        self._task = self._bar.add_task(
-            description, total=total, speed="", work="", guess=self._guess
-        )
+        self._task = self._bar.add_task(description, total=total, speed="", work="")
         self._lock, self._shown = threading.RLock(), False
-        self._item, self._done, self._total = item, 0, total
-        self._start = time.monotonic()
 
-    def advance(
-        self,
-        items: int = 1,
-        said: str = "",
-        work: str = "",
-        expected: float | None = None,
-        spared: int = 0,
-    ) -> None:
-        self._total -= spared
-        self._guess.advance(items, expected)
-        self._done += items
-        seconds = time.monotonic() - self._start
-        said = said or speed(self._done, seconds, self._item)
-        self._bar.update(self._task, advance=items, total=self._total, speed=said, work=work)
+    def advance(self, items: int = 1, **told: Any) -> None:
+        tally = self._tally
+        tally.advance(items, **told)
+        self._bar.update(
+            self._task, advance=items, total=tally.total, speed=tally.speed, work=tally.work
+        )
 
     def show(self) -> None:
         with self._lock:
@@ -192,37 +205,21 @@ class _Lines:
     """What a bar would show, in a line now and then."""
 
     def __init__(self, description: str, total: int, item: str):
-        self._description, self._total, self._item = description, total, item
-        self._done, self._said, self._work, self._guess = 0, "", "", _Guess()
-        self._start, self._over = time.monotonic(), threading.Event()
-        self._first = 0, self._start
-
-    def advance(
-        self,
-        items: int = 1,
-        said: str = "",
-        work: str = "",
-        expected: float | None = None,
-        spared: int = 0,
-    ) -> None:
-        self._total -= spared
-        self._guess.advance(items, expected)
-        if items and not self._done:  # what compiled says nothing of what is left
-            self._first = items, time.monotonic()
-        self._done, self._said, self._work = self._done + items, said, work
+        self._description, self._tally = description, _Tally(total, item)
+        self._over = threading.Event()
+        self.advance = self._tally.advance
 
     def show(self) -> None:
+        tally = self._tally
         while not self._over.wait(EVERY):
-            now = time.monotonic()
-            done, seconds = self._done - self._first[0], now - self._first[1]
-            left = f"{lasting((self._total - self._done) * seconds / done)} left" if done else ""
+            gone, (done, seconds) = time.monotonic() - tally.start, tally.pace
+            left = (tally.total - tally.done) * seconds / done if done else None
             parts = (
-                f"{self._description} {self._done}/{self._total}"
-                f" after {lasting(now - self._start)}",
-                self._said or speed(done, seconds, self._item),
-                left,
-                self._work,
-                f"about {self._guess.share:.0%} of this one" if self._guess.share else "",
+                f"{self._description} {tally.done}/{tally.total} after {lasting(gone)}",
+                tally.speed,
+                "" if left is None else f"{lasting(left)} left",
+                tally.work,
+                f"about {tally.share:.0%} of this one" if tally.share else "",
             )
             sys.stderr.write(f"saljax: {', '.join(filter(None, parts))}\n")
             sys.stderr.flush()

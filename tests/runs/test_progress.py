@@ -105,12 +105,12 @@ def test_how_much_of_one_is_done_goes_by_the_clock(monkeypatch):
     """Of the seconds it is expected to take, and never all of it."""
     now = [0.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    guess = progress._Guess()
+    guess = progress._Tally(1)
     shares = [guess.share]
-    guess.advance(0, 20.0)
+    guess.advance(0, expected=20.0)
     for now[0] in (5.0, 90.0):
         shares.append(guess.share)
-    guess.advance(1, None)
+    guess.advance(1)
     now[0] = 100.0
     assert [*shares, guess.share] == [0.0, 0.25, 0.95, 0.5]
 
