@@ -157,7 +157,7 @@ def classifier(
         losses, shares = zip(
             *[(e.loss, e.correct / e.held_out) for e in trained.epochs], strict=True
         )
-        shown = learning.picture(losses, shares, counts, classes)
+        shown = learning.picture(losses, shares, best.epoch, counts, classes)
         store.write(out / "training.png", shown)
         of_each = learning.table(tested.names, tested.labels, trained.predicted, classes)
         store.write(out / "held_out.csv", of_each)

@@ -232,11 +232,11 @@ def _fill(name: str, path: str | os.PathLike, say: Say) -> Any:
         else:
             layout = Layout(shapes(abstract(name)), HEADS[name])
             tensors = fitted(tensors, (layout,), say_of_file)
-            there = shapes(abstract(name, **sizes_of(tensors, name)))
-            if problem := mismatch(there, tensors):
-                why = guess(tensors, name)
-                raise ValueError(f"the weights do not fit {name} ({why}): {problem}")
-        return assign(abstract(name, **sizes_of(tensors, name)), tensors)
+        model = abstract(name, **sizes_of(tensors, name))
+        if problem := mismatch(shapes(model), tensors):
+            why = guess(tensors, name)
+            raise ValueError(f"the weights do not fit {name} ({why}): {problem}")
+        return assign(model, tensors)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)}: {error}") from None
 

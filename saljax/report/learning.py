@@ -57,6 +57,7 @@ def table(
 def picture(
     losses: Sequence[float],
     top_1: Sequence[float],
+    best: int,
     counts: Int[np.ndarray, "classes classes"],
     classes: Sequence[str],
 ) -> bytes:
@@ -65,6 +66,7 @@ def picture(
     Args:
         losses: mean loss of each epoch.
         top_1: share of held-out pictures that were right after each.
+        best: which epoch is, the first is 1.
         counts: see `confusion`.
         classes: their names.
     """
@@ -86,10 +88,10 @@ def picture(
         axes.set_title(title, loc="left", fontsize=10, color=INK)
         axes.spines[["top", "right"]].set_visible(False)
         axes.tick_params(colors=PALE)
-    best = len(top_1) - 1 - int(np.argmax(np.asarray(top_1)[::-1]))
-    of_top_1.plot(epochs[best], 100 * top_1[best], "o", color="#d1495b")
+    at = best, 100 * top_1[best - 1]
+    of_top_1.plot(*at, "o", color="#d1495b")
     of_top_1.annotate(
-        "best", (epochs[best], 100 * top_1[best]), (0, -14), textcoords="offset points",
+        "best", at, (0, -14), textcoords="offset points",
         ha="center", color="#d1495b",
     )  # fmt: skip
     of_top_1.set_xlabel("epoch", color=INK)

@@ -69,8 +69,7 @@ def layers(
     leaves = [leaf for _, leaf in found]
     of_layer: dict[str, list[int]] = {}
     for number, (path, leaf) in enumerate(found):
-        floating = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
-        if floating and is_parameter(keystr(path), leaf):
+        if _counts(path, leaf, is_parameter):
             of_layer.setdefault(_module(path), []).append(number)
     if not of_layer:
         raise ValueError(
@@ -102,8 +101,7 @@ def drawn(score_fn: ScoreFn, *, key: Any, is_parameter: IsParameter = is_paramet
     found, structure = tree_flatten_with_path(score_fn)
 
     def other(number, path, leaf):
-        floating = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
-        if not (floating and is_parameter(keystr(path), leaf)):
+        if not _counts(path, leaf, is_parameter):
             return leaf
         own = jax.random.fold_in(key, number)
         if np.ndim(leaf) < 2:
@@ -113,6 +111,11 @@ def drawn(score_fn: ScoreFn, *, key: Any, is_parameter: IsParameter = is_paramet
 
     others = [other(number, *of_leaf) for number, of_leaf in enumerate(found)]
     return jax.tree.unflatten(structure, others)
+
+
+def _counts(path, leaf, is_parameter):
+    floating = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
+    return floating and is_parameter(keystr(path), leaf)
 
 
 def _module(path):
