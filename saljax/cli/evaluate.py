@@ -181,7 +181,7 @@ def evaluate(
     from saljax.page import run
     from saljax.runs import classifier, store, targets
     from saljax.runs.hyperparameters import named
-    from saljax.runs.progress import progress
+    from saljax.runs.progress import lasting, progress
 
     complaints: list[str] = []
 
@@ -238,11 +238,18 @@ def evaluate(
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         own_cases = sum(len(found[block]) for _, block in study.blocks)
+        pace: list[str] = []
+
+        def waited(pictures: int, seconds: float, of: float) -> None:
+            if pictures:
+                times = f"{lasting(seconds)} of {lasting(of)}"
+                pace.append(f"{pictures} pictures read, the devices waited {times} for them")
+
         with progress("evaluating", own_cases * len(compared), "map") as advance:
-            judged = judge(study, complain, advance, note)
+            judged = judge(study, complain, advance, note, waited)
         if shard:
             done = f"{len(study.blocks)} blocks, {own_cases} of {len(found)} cases"
-            echo(f"-> {out}: part {shard[0]} of {shard[1]}, {done}")
+            echo("; ".join([f"-> {out}: part {shard[0]} of {shard[1]}, {done}", *pace]))
             ctx.exit(MISTAKE if complaints else 0)
         if not any(one.values for one in judged):
             raise ValueError("nothing could be explained")
@@ -258,7 +265,7 @@ def evaluate(
         if drawn := files.picture(study, judged, pictures):
             store.write(out / "pictures.png", drawn)
             written.append("pictures.png")
-        echo(f"-> {out}: {', '.join(written)}")
+        echo("; ".join([f"-> {out}: {', '.join(written)}", *pace]))
         if page:
             report.write(run.read(out), out / "page", page)
     ctx.exit(MISTAKE if complaints else 0)

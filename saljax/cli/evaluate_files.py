@@ -12,7 +12,7 @@ from saljax.evaluation.differences import in_words
 from saljax.evaluation.judged import Judged
 from saljax.evaluation.study import Study
 from saljax.report import grids, lines
-from saljax.runs import inputs, records, store
+from saljax.runs import records, store
 
 
 def write(
@@ -80,13 +80,11 @@ def _curves(collected: summary.Collected) -> bytes:
 
 def picture(study: Study, judged: Sequence[Judged], most: int) -> bytes | None:
     """The first photographs with their boxes, and a map of each method beside them."""
-    about, values = study.classifier.about, study.values
-    framing = about.input_shape, about.resize, about.crop
     shown = [row.name for row in study.rows if not row.is_reference]
     shown = [name for name in shown if any(name in one.maps for one in judged)]
     drawn = []
     for one in [one for one in judged if all(name in one.maps for name in shown)][:most]:
-        picture = inputs.read(one.case.path, *framing, values).shown
+        picture = study.read(one.case).shown
         maps = [read_map(one.maps[name]) for name in shown]
         target, first = one.record["target"], one.record["prediction"][0]
         title = records.title_of(target["class"], target["probability"])
@@ -95,5 +93,5 @@ def picture(study: Study, judged: Sequence[Judged], most: int) -> bytes | None:
             seen_as = f"seen as {records.title_of(first['class'], first['probability'])}"
             row = row._replace(panels=(row.panels[0]._replace(caption=seen_as), *row.panels[1:]))
         corners = np.asarray(one.record["boxes"])
-        drawn.append(grids.boxed(row, corners, about.input_shape[:2]))
+        drawn.append(grids.boxed(row, corners, study.classifier.about.input_shape[:2]))
     return grids.png(grids.grid(drawn)) if drawn else None

@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from saljax.data.files import Range, UnreadableImage
+from saljax.data.files import UnreadableImage
+from saljax.evaluation.ahead import Ahead
 from saljax.evaluation.cases import Case, Complain
-from saljax.models.zoo import ModelInfo
-from saljax.runs import inputs, loop, records
+from saljax.runs import inputs, loop
 
 
 class Batch:
@@ -25,13 +25,12 @@ class Batch:
         self,
         cases: Sequence[Case],
         size: int,
-        about: ModelInfo,
+        files: Ahead,
         complain: Complain,
-        values: Range | None = None,
         note: Complain = lambda what, text: None,
     ):
-        self.cases, self.size, self._values, self._note = cases, size, values, note
-        self._about, self._complain = about, complain
+        self.cases, self.size = cases, size
+        self._files, self._complain, self._note = files, complain, note
 
     @functools.cached_property
     def digests(self) -> dict[int, str]:
@@ -39,7 +38,7 @@ class Batch:
         found = {}
         for place, case in enumerate(self.cases):
             try:
-                found[place] = records.sha256(case.path)
+                found[place] = self._files.digest(case)
             except OSError as error:
                 self._complain(str(case.path), error.strerror or str(error))
         return found
@@ -47,17 +46,16 @@ class Batch:
     @functools.cached_property
     def pictures(self) -> dict[int, inputs.Input]:
         """Place -> its picture, where it is one."""
-        about, found = self._about, {}
+        found = {}
         for place in self.digests:
-            path = self.cases[place].path
-            framing = about.input_shape, about.resize, about.crop
+            case = self.cases[place]
             try:
-                found[place] = inputs.read(path, *framing, self._values)
+                found[place] = self._files.picture(case)
             except UnreadableImage as error:
-                self._complain(str(path), str(error))
+                self._complain(str(case.path), str(error))
             else:
                 if found[place].guessed:
-                    self._note(str(path), found[place].guessed)
+                    self._note(str(case.path), found[place].guessed)
         return found
 
     @functools.cached_property

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saljax.evaluation import blocks
+from saljax.evaluation.ahead import Ahead
 from saljax.evaluation.batches import Batch
 from saljax.evaluation.cases import Complain
 from saljax.evaluation.judge import Judge
@@ -30,6 +31,7 @@ def evaluate(
     complain: Complain,
     advance: Callable[..., None],
     note: Complain = lambda what, text: None,
+    waited: Callable[[int, float, float], None] = lambda pictures, seconds, of: None,
 ) -> list[Judged]:
     """Explain and measure what has not been yet, of the blocks that are asked for.
 
@@ -38,6 +40,8 @@ def evaluate(
         complain: told of images, rows and metrics that fail; the others go on.
         advance: told how many maps more are there, and what is in `work`.
         note: told what was assumed of an image, what costs much, and what was damaged.
+        waited: told at the end how many pictures were read, and how many seconds of how many in all
+            the devices had nothing to do but wait for them.
 
     Returns:
         What is known of each case that can be explained, in order.
@@ -59,27 +63,30 @@ def evaluate(
     of_images = shelf("images", look.made_from)
     of_rows = {row: shelf(f"of/{row.name}", judge.made_from(row)) for row in study.rows}
     found, chosen = [], study.blocks
-    judge.left = sum(len(study.cases[block]) for _, block in chosen)
-    for number, block in chosen:
-        images = blocks.Block(of_images, number)
-        rows = {row: blocks.Block(one, number) for row, one in of_rows.items()}
-        done: list[Judged] = []
-        with _written([images, *rows.values()]) as written_now_and_then:
-            cases = study.cases[block]
-            for first in range(0, len(cases), study.batch_size):
-                part = cases[first : first + study.batch_size]
-                about = study.classifier.about
-                batch = Batch(part, study.batch_size, about, complain, study.values, note)
-                judged = look(batch, images)
-                for row in study.rows:
-                    worked = judge(row, batch, judged, rows[row])
-                    advance(len(part) if worked else 0, spared=0 if worked else len(part))
-                    written_now_and_then()
-                judge.left -= len(part)
-                done += judged.values()
-        for one in done:
-            one.pack()
-        found += done
+    own = [case for _, block in chosen for case in study.cases[block]]
+    judge.left = len(own)
+    begun, files = time.perf_counter(), Ahead(own, study.read, study.batch_size)
+    with files:
+        for number, block in chosen:
+            images = blocks.Block(of_images, number)
+            rows = {row: blocks.Block(one, number) for row, one in of_rows.items()}
+            done: list[Judged] = []
+            with _written([images, *rows.values()]) as written_now_and_then:
+                cases = study.cases[block]
+                for first in range(0, len(cases), study.batch_size):
+                    part = cases[first : first + study.batch_size]
+                    batch = Batch(part, study.batch_size, files, complain, note)
+                    judged = look(batch, images)
+                    for row in study.rows:
+                        worked = judge(row, batch, judged, rows[row])
+                        advance(len(part) if worked else 0, spared=0 if worked else len(part))
+                        written_now_and_then()
+                    judge.left -= len(part)
+                    done += judged.values()
+            for one in done:
+                one.pack()
+            found += done
+    waited(files.pictures, files.waited, time.perf_counter() - begun)
     return found
 
 

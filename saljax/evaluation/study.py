@@ -11,6 +11,7 @@ from saljax.evaluation import blocks
 from saljax.evaluation.cases import Case
 from saljax.evaluation.measures import Measure
 from saljax.evaluation.rows import Row
+from saljax.runs import inputs
 from saljax.runs.classifier import Classifier
 
 
@@ -51,6 +52,11 @@ class Study(NamedTuple):
     def blocks(self) -> list[tuple[int, slice]]:
         """Number and cases of each block to be worked at."""
         return list(blocks.numbered(len(self.cases), self.block_size, self.shard))
+
+    def read(self, case: Case) -> inputs.Input:
+        """A picture as the classifier sees it, and as people do; see `inputs.read`."""
+        about = self.classifier.about
+        return inputs.read(case.path, about.input_shape, about.resize, about.crop, self.values)
 
     @property
     def most_boxes(self) -> int:
