@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import Partial
 from jaxtyping import Array, Float, Int
 
-from saljax.core import checks, foreign
+from saljax.core import checks, chunks, foreign
 from saljax.core.ask import ask, asked, last_line_first
 from saljax.core.compiled import at_once, closed
 from saljax.core.keys import RandomKey, own
@@ -190,11 +190,13 @@ def _explain(arrays, images, targets, keys, *, program):
 
 
 def _with_keys(method, score_fn, images, targets, keys):
-    return jax.vmap(lambda x, t, k: method(score_fn, x, t, key=k))(images, targets, keys)
+    with chunks.images_at_once(len(images)):
+        return jax.vmap(lambda x, t, k: method(score_fn, x, t, key=k))(images, targets, keys)
 
 
 def _without_keys(method, score_fn, images, targets, keys):
-    return jax.vmap(lambda x, t: method(score_fn, x, t))(images, targets)
+    with chunks.images_at_once(len(images)):
+        return jax.vmap(lambda x, t: method(score_fn, x, t))(images, targets)
 
 
 def _whole(name, values, number):

@@ -159,9 +159,30 @@ def random_grid(
     Returns:
         (*shape) float32 in [0, 1].
     """
-    cells = (grid,) * len(shape)
-    drawn = jax.random.uniform(key, (math.prod(cells) + len(shape),), jnp.float32)
-    mask = (drawn[len(shape) :] < probability).astype(jnp.float32).reshape(cells)
+    drawn = jax.random.uniform(key, (draws_of_grid(shape, grid),), jnp.float32)
+    return grid_of(drawn, shape, grid, probability)
+
+
+def draws_of_grid(shape: Sequence[int], grid: int) -> int:
+    """How many uniform numbers `grid_of` makes a mask from."""
+    return len(shape) + grid ** len(shape)
+
+
+def grid_of(
+    drawn: Float[Array, " draws"], shape: Sequence[int], grid: int, probability: float
+) -> Float[Array, "*spatial"]:
+    """The mask of `random_grid` that these uniform numbers make.
+
+    Args:
+        drawn: (draws_of_grid(shape, grid),) in [0, 1), the shift of each axis and then the cells.
+        shape: see `random_grid`.
+        grid: see `random_grid`.
+        probability: see `random_grid`.
+
+    Returns:
+        See `random_grid`.
+    """
+    mask = (drawn[len(shape) :] < probability).astype(jnp.float32).reshape((grid,) * len(shape))
     for n, place in zip(shape, drawn[: len(shape)], strict=True):
         cell = -(-n // grid)
         shift = jnp.floor(place * cell).astype(jnp.int32)

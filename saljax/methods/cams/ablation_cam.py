@@ -18,7 +18,7 @@ def ablation_cam(
     *,
     layer: Name | None = None,
     to_spatial: ToSpatial | None = None,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
     resize: bool = True,
 ) -> Saliency:
     """Activations of a layer, weighted by how far the score falls without each channel.
@@ -35,6 +35,7 @@ def ablation_cam(
         layer: see `grad_cam`.
         to_spatial: see `grad_cam`.
         chunk_size: channels left out at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
         resize: see `grad_cam`.
 
     Returns:

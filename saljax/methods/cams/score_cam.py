@@ -22,7 +22,7 @@ def score_cam(
     to_spatial: ToSpatial | None = None,
     channel_softmax: bool = False,
     baseline: Baseline = perturb.mean_color,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
     resize: bool = True,
 ) -> Saliency:
     """Activations of a layer, weighted by the score of the image seen through each channel.
@@ -43,6 +43,7 @@ def score_cam(
         baseline: B, shown where M_k is 0: anything that broadcasts to the image, or a function of
             it. The authors multiply the normalized image, where 0 is the mean color.
         chunk_size: masked images scored at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
         resize: see `grad_cam`.
 
     Returns:

@@ -34,7 +34,7 @@ def glas(
     baseline: Baseline = 0.0,
     floor: float = 1e-5,
     points: Float[Array, "points rank"] | None = None,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """Light and darken the image around each search point; fuse what the classifier says.
 
@@ -64,6 +64,7 @@ def glas(
         floor: lambda, keeps a point that only its light speaks for.
         points: Omega, (P, rank) in array indices, instead of the grid.
         chunk_size: perturbed images scored at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
 
     Returns:
         (*spatial) map >= 0, or (T, *spatial), in the scale of S; larger is more important.
@@ -114,7 +115,7 @@ def responses(
     parts: Parts,
     baseline: Baseline,
     floor: float,
-    chunk_size: int,
+    chunk_size: int | None,
 ) -> tuple[Float[Array, "points *classes_asked"], Float[Array, "points *classes_asked"]]:
     """What the classifier says of the light and the shadow at each center; see `glas`.
 

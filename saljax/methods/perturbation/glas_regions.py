@@ -23,7 +23,7 @@ def glas_regions(
     parts: Parts = "fusion",
     baseline: Baseline = 0.0,
     floor: float = 1e-5,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """3D-GLAS: light and darken an image around the centroid of each region of an atlas.
 

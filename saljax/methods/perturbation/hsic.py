@@ -8,8 +8,8 @@ from jaxtyping import Array, Float
 from saljax.core import checks
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import score_masked
-from saljax.methods.perturbation.sobol import enlarged, points
-from saljax.ops import images, perturb
+from saljax.methods.perturbation.sobol import enlarged
+from saljax.ops import draws, images, perturb
 
 
 def hsic(
@@ -21,7 +21,7 @@ def hsic(
     num_masks: int = 500,
     bandwidth: Literal["distances", "outputs"] = "distances",
     baseline: Baseline = 0.0,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """Hilbert-Schmidt independence criterion between each cell of a mask and the score.
 
@@ -42,6 +42,7 @@ def hsic(
             authors have it: next to nothing where the class is unlikely.
         baseline: what is shown where a mask is 0.
         chunk_size: perturbed images at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
 
     Returns:
         (*spatial) map >= 0, or (T, *spatial); 0 everywhere where w is 0.
@@ -55,7 +56,7 @@ def hsic(
     checks.count(grid=grid, num_masks=num_masks, chunk_size=chunk_size)
     checks.one_of(("distances", "outputs"), bandwidth=bandwidth)
     space = images.space(image)
-    shown = jnp.asarray((points(grid ** len(space), num_masks) >= 0.5).astype("float32"))
+    shown = jnp.asarray((draws.sobol(grid ** len(space), num_masks) >= 0.5).astype("float32"))
 
     def mask_of(cells):
         return images.resize(cells.reshape((grid,) * len(space)), space)

@@ -26,7 +26,7 @@ def kernel_shap(
     segments: Int[Array, "*spatial"] | Int[np.ndarray, "*spatial"] | None = None,
     num_segments: int | None = None,
     baseline: Baseline | None = None,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """Shapley values of the segments of an image, by weighted least squares.
 
@@ -50,6 +50,7 @@ def kernel_shap(
         baseline: what segments that are off show; None is each segment's own mean color, as in
             `lime`; the library SHAP takes a fixed one.
         chunk_size: subsets scored at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
 
     Returns:
         (*spatial) map, or (T, *spatial), constant in each segment, in units of the score; the

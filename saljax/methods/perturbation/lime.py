@@ -44,7 +44,7 @@ def lime(
     alpha: float = 1.0,
     kernel_width: float = 0.25,
     baseline: Baseline | None = None,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
     details: bool = False,
 ) -> Saliency | LimeDetails:
     """Switch random segments off and fit a linear model to what the classifier says.
@@ -81,6 +81,7 @@ def lime(
         baseline: what segments that are off show, in [0, 1]: a number, a color, an image or a
             function of the image; None is each segment's own mean color.
         chunk_size: samples scored at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
         details: return `LimeDetails`, with the linear model.
 
     Returns:

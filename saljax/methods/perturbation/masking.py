@@ -28,7 +28,7 @@ def score_masked(
     mask_of: MaskOf,
     items: Any,
     unseen: Image,
-    chunk_size: int,
+    chunk_size: int | None,
 ) -> Float[Array, "masks *classes_asked"]:
     """Scores of the image under each mask.
 
@@ -57,7 +57,7 @@ def score_masked(
 
 
 def sum_masks(
-    weights: Float[Array, "masks *columns"], mask_of: MaskOf, items: Any, chunk_size: int
+    weights: Float[Array, "masks *columns"], mask_of: MaskOf, items: Any, chunk_size: int | None
 ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
     """Weighted and plain sums of masks, sum_i w_i m_i and sum_i m_i.
 
@@ -107,7 +107,7 @@ def score_drops(
     places: Any,
     nowhere: Any,
     unseen: Image,
-    chunk_size: int,
+    chunk_size: int | None,
 ) -> Float[Array, "places *classes_asked"]:
     """What the score loses when the image is hidden at each place, f(I) - f(I without m_i).
 
@@ -139,7 +139,7 @@ def drop_map(
     hidden_at: MaskOf,
     places: Any,
     aggregate: Aggregate,
-    chunk_size: int,
+    chunk_size: int | None,
 ) -> Saliency:
     """Every pixel takes the mean or sum of the drops of the masks that hid it.
 

@@ -33,7 +33,7 @@ def occlusion(
     windows: Windows = "centered",
     baseline: Baseline | None = None,
     aggregate: Aggregate = "mean",
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """Slide a window of one color over the image; what the score loses is shared by its pixels.
 
@@ -61,6 +61,7 @@ def occlusion(
         aggregate: "mean" over the windows that cover a pixel, or their "sum", where pixels that
             fewer windows cover count less.
         chunk_size: occluded images scored at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
 
     Returns:
         (*spatial) map, or (T, *spatial), in units of the score: positive where hiding lowers it.
@@ -120,7 +121,7 @@ def blur_occlusion(
     softness: float | tuple[float, ...] | None = None,
     blur: float | tuple[float, ...] | None = None,
     aggregate: Aggregate = "mean",
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """Slide a soft disc over the image that shows it blurred; share what the score loses.
 

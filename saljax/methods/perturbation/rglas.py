@@ -30,7 +30,7 @@ def rglas(
     baseline: Baseline = 0.0,
     floor: float = 1e-5,
     points: Float[Array, "points rank"] | None = None,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """Find one piece of evidence after the other: explain, darken what was found, explain again.
 

@@ -37,7 +37,7 @@ def rise(
     probability: float = 0.5,
     divide_by: Literal["expectation", "coverage"] = "expectation",
     baseline: Baseline | None = None,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
     details: bool = False,
 ) -> Saliency | RiseDetails:
     """Mean of random masks, each weighted by what the classifier says of the masked image.
@@ -64,6 +64,7 @@ def rise(
         baseline: what masked pixels show, in [0, 1]: a number, a color, an image or a function of
             the image; None is the image's mean color.
         chunk_size: masked images scored at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
         details: return `RiseDetails`, with the standard error of every pixel.
 
     Returns:

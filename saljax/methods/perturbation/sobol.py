@@ -1,8 +1,5 @@
 """Sobol: how much of the score's variance each cell of the image takes part in."""
 
-import functools
-import warnings
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +8,7 @@ from jaxtyping import Array, Float
 from saljax.core import checks
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
 from saljax.methods.perturbation.masking import score_masked
-from saljax.ops import images, perturb
+from saljax.ops import draws, images, perturb
 
 
 def sobol(
@@ -22,7 +19,7 @@ def sobol(
     grid: int = 8,
     num_designs: int = 32,
     baseline: Baseline = 0.0,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
 ) -> Saliency:
     """Total Sobol index of each cell of a grid of random masks.
 
@@ -40,6 +37,7 @@ def sobol(
         num_designs: n, a power of two; 64 in the authors' code, 32 in xplique.
         baseline: what is shown where a mask is 0.
         chunk_size: perturbed images at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
 
     Returns:
         (*spatial) map >= 0, or (T, *spatial); shares of the variance, 0 where the score is the same
@@ -59,7 +57,7 @@ def sobol(
         raise ValueError(f"`num_designs` must be a power of two; got {num_designs}.")
     space = images.space(image)
     cells = grid ** len(space)
-    a, b = (jnp.asarray(half) for half in np.split(points(2 * cells, num_designs), 2, axis=1))
+    a, b = (jnp.asarray(half) for half in np.split(draws.sobol(2 * cells, num_designs), 2, axis=1))
 
     def mask_of(place):
         row, column = place
@@ -88,24 +86,3 @@ def enlarged(index: Float[Array, "cells *classes"], grid: int, space: tuple[int,
         return images.resize(index.reshape(shape), space).astype(jnp.float32)
     resized = jax.vmap(lambda one: images.resize(one.reshape(shape), space), in_axes=1)
     return resized(index).astype(jnp.float32)
-
-
-@functools.cache
-def points(dimension: int, number: int) -> np.ndarray:
-    """The first points of the Sobol sequence, (number, dimension) in [0, 1), the origin first.
-
-    Made on the host, before anything is traced.
-
-    Raises:
-        ValueError: more dimensions than the sequence has.
-    """
-    from scipy.stats import qmc
-
-    if dimension > qmc.Sobol.MAXDIM:
-        raise ValueError(
-            f"a Sobol sequence has at most {qmc.Sobol.MAXDIM} dimensions; the grid needs "
-            f"{dimension}: give a smaller `grid`."
-        )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of numbers that are no power of two
-        return qmc.Sobol(dimension, scramble=False).random(number).astype(np.float32)

@@ -43,7 +43,7 @@ def variable_occlusion(
     num_masks: int = 784,
     softness: float = 10.0,
     blur: float = 10.0,
-    chunk_size: int = 32,
+    chunk_size: int | None = None,
     details: bool = False,
 ) -> Saliency | VariableOcclusionDetails:
     """Blur the image inside soft discs of random place and size; find a small one that matters.
@@ -66,6 +66,7 @@ def variable_occlusion(
         softness: standard deviation of the blur of the disc's edge, in pixels of a 224 x 224 image.
         blur: standard deviation of the blur that hides, in pixels of a 224 x 224 image.
         chunk_size: occluded images scored at a time; memory only, never the result.
+            None: see `saljax.core.chunks.fitting`.
         details: return `VariableOcclusionDetails`, with the point.
 
     Returns:
