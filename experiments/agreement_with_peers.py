@@ -124,10 +124,10 @@ def peers(net, model):
     }
 
 
-def photographs(number):
+def photographs(number, short_side=256, size=224):
     records = json.loads((PHOTOS / "ilsvrc_boxes.json").read_text())[:number]
     pictures = [read_image(PHOTOS / "ilsvrc" / record["file"]) for record in records]
-    images = np.stack([prepare(picture, 256, 224) for picture in pictures])
+    images = np.stack([prepare(picture, short_side, size) for picture in pictures])
     return images, [record["label"] for record in records]
 
 

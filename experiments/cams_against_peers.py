@@ -3,35 +3,84 @@ r"""Do the CAMs agree with pytorch-grad-cam's, on the same weights and photograp
 torch and torchvision are installed beside saljax as CONTRIBUTING.md explains; then
 
     pip install --no-deps grad-cam==1.5.7 ttach tqdm opencv-python-headless scikit-learn scipy
-    python experiments/cams_against_peers.py --weights resnet18.safetensors --number 5
+    python experiments/cams_against_peers.py --weights resnet18.safetensors --number 2
 
 Each map is of a photograph's label, at layer4, and compared at the picture's size as
-pytorch-grad-cam gives it: the positive part, from 0 to 1. Difference: the largest of a map.
-Results: results/cams_against_peers.md.
+pytorch-grad-cam gives it: the positive part, from 0 to 1. Difference: the largest of a map. Where
+its formula is another, or it makes the map larger in another order, ours is also compared when it
+does as theirs does ("theirs" in the name). Results: results/cams_against_peers.md.
 """
 
 import argparse
+import contextlib
 import functools
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from agreement_with_peers import network, photographs
 
 import saljax
+from saljax.methods.cams.grad_cam import finish, read
+from saljax.models.architectures.layers import MEAN
+from saljax.ops import images
 
+EPSILON = 1e-6
+"""In the denominator of Grad-CAM++'s alpha, in theirs."""
+
+
+def plus_plus_as_theirs(score_fn, image, target):
+    activation, g = read(score_fn, image, target, "layer4", None)
+    total = activation.sum((0, 1), keepdims=True)
+    alpha = jnp.where(g == 0, 0, g**2 / (2 * g**2 + total * g**3 + EPSILON))
+    weights = (alpha * jax.nn.relu(g)).sum((0, 1))
+    return finish(activation @ weights, image, True)
+
+
+def eigen_cam_as_theirs(score_fn, image, target):
+    """Cut at 0 before it is made larger."""
+    small = saljax.eigen_cam(score_fn, image, target, layer="layer4", resize=False)
+    return images.resize(jax.nn.relu(small), image.shape[:-1])
+
+
+def at_layer4(name, **keywords):
+    return functools.partial(getattr(saljax, name), layer="layer4", **keywords)
+
+
+MEAN_COLOR = np.float32(MEAN)
+SOFTMAX = {"channel_softmax": True, "baseline": MEAN_COLOR}
 METHODS = {
-    "grad_cam": ("GradCAM", {}),
-    "grad_cam_plus_plus": ("GradCAMPlusPlus", {}),
-    "hires_cam": ("HiResCAM", {"positive": True}),
-    "xgrad_cam": ("XGradCAM", {}),
-    "layer_cam": ("LayerCAM", {}),
-    "eigen_cam": ("EigenCAM", {}),
-    "score_cam": ("ScoreCAM", {}),
-    "ablation_cam": ("AblationCAM", {}),
+    "grad_cam": (at_layer4("grad_cam"), "GradCAM"),
+    "hires_cam": (at_layer4("hires_cam", positive=True), "HiResCAM"),
+    "xgrad_cam": (at_layer4("xgrad_cam"), "XGradCAM"),
+    "layer_cam": (at_layer4("layer_cam"), "LayerCAM"),
+    "grad_cam_plus_plus": (at_layer4("grad_cam_plus_plus"), "GradCAMPlusPlus"),
+    "grad_cam_plus_plus, theirs": (plus_plus_as_theirs, "GradCAMPlusPlus"),
+    "eigen_cam": (at_layer4("eigen_cam"), "EigenCAM"),
+    "eigen_cam, theirs": (eigen_cam_as_theirs, "EigenCAM"),
+    "ablation_cam": (at_layer4("ablation_cam"), "AblationCAM"),
+    "score_cam": (at_layer4("score_cam"), "ScoreCAM"),
+    "score_cam, theirs": (at_layer4("score_cam", **SOFTMAX), "ScoreCAM"),
+    "score_cam, theirs, corners ours": (at_layer4("score_cam", **SOFTMAX), "ScoreCAM"),
 }
-DEAR = ("score_cam", "ablation_cam")
-"""A pass a channel: on the first photograph only."""
+"""Ours, and the class of theirs."""
+
+
+@contextlib.contextmanager
+def corners(torch, ours):
+    """With `ours` the masks of theirs are made larger as we and the authors do it: by half pixels.
+
+    `torch.nn.UpsamplingBilinear2d`, which it calls, aligns the corners.
+    """
+    aligned = torch.nn.UpsamplingBilinear2d
+    if ours:
+        half = functools.partial(torch.nn.Upsample, mode="bilinear", align_corners=False)
+        torch.nn.UpsamplingBilinear2d = half
+    try:
+        yield
+    finally:
+        torch.nn.UpsamplingBilinear2d = aligned
 
 
 def stretched(saliency):
@@ -50,20 +99,20 @@ def main(weights, number, names):
     )
 
     logits = saljax.models.load("resnet18", weights)
-    images, targets = photographs(number)
-    tensors = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+    pictures, targets = photographs(number)
+    tensors = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1)))
     print("| method | photographs | correlation, least | difference, median | largest |")
     print("|---|---|---|---|---|", flush=True)
     for name in names:
-        peer, keywords = METHODS[name]
-        method = functools.partial(getattr(saljax, name), layer="layer4", **keywords)
+        method, peer = METHODS[name]
         score_fn = saljax.scores.probabilities(logits) if name == "score_cam" else logits
         theirs = getattr(peers, peer)(model, [net.layer4])
         found = []
-        for i in range(1 if name in DEAR else number):
-            own = saljax.explain(method, score_fn, images[i : i + 1], targets[i : i + 1])
+        for i in range(number):
+            own = saljax.explain(method, score_fn, pictures[i : i + 1], targets[i : i + 1])
             asked = [ClassifierOutputTarget(targets[i])]
-            other = theirs(input_tensor=tensors[i : i + 1], targets=asked)[0]
+            with corners(torch, name.endswith("corners ours")):
+                other = theirs(input_tensor=tensors[i : i + 1], targets=asked)[0]
             a, b = stretched(own[0]), stretched(other)
             found.append((np.corrcoef(a.ravel(), b.ravel())[0, 1], np.abs(a - b).max()))
         correlation, difference = np.array(found).T
@@ -77,7 +126,7 @@ def main(weights, number, names):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="CAMs beside pytorch-grad-cam's.")
     parser.add_argument("--weights", type=Path, required=True)
-    parser.add_argument("--number", type=int, default=5)
+    parser.add_argument("--number", type=int, default=2)
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     options = parser.parse_args()
     with jax.default_matmul_precision("highest"):

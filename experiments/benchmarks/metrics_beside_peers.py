@@ -5,7 +5,12 @@ beside saljax as CONTRIBUTING.md explains; then
 
     pip install --no-deps quantus==0.6.0 captum==0.9.0
     pip install tqdm tabulate scikit-image scikit-learn opencv-python-headless pandas
-    python experiments/benchmarks/metrics_beside_peers.py --weights resnet18.safetensors
+    taskset -c 0 python experiments/benchmarks/metrics_beside_peers.py \
+        --weights resnet18.safetensors
+
+Without --weights it is a small network of convolutions with random weights, at 64 pixels, where
+what libraries do between the passes counts. On one core all use one thread, and processor time can
+be compared on a machine that is not quiet.
 
 The map is the gradient, the largest absolute value of the channels. Every library judges all
 photographs in one call; the images that went through the network are counted by it in torch, and
@@ -18,6 +23,7 @@ results/metrics_beside_peers.md.
 
 import argparse
 import functools
+import math
 import os
 import platform
 import sys
@@ -26,7 +32,9 @@ import warnings
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import Partial
 
 import saljax
 from saljax import metrics
@@ -37,8 +45,42 @@ from agreement_with_peers import network, photographs  # noqa: E402
 
 SUBSETS, SQUARES, SHIFTS = 50, 48, 10
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-SIDE = 56
-"""Of Quantus's patches, 16 in a picture, so that 3 draws of each are 48 passes."""
+SMALL = ((3, 32, 2), (32, 64, 2), (64, 64, 1))
+"""Convolutions of the small network: channels in, out, stride; then a mean and 10 classes."""
+
+
+def small():
+    """The small network in torch and in JAX, with the same weights."""
+    import torch  # pyright: ignore[reportMissingImports]
+
+    rng, modules = np.random.default_rng(0), []
+    for before, after, stride in SMALL:
+        modules += [torch.nn.Conv2d(before, after, 3, stride, padding=1), torch.nn.ReLU()]
+    model = torch.nn.Sequential(
+        *modules, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(64, 10)
+    )
+    weights = {}
+    for i, module in enumerate(m for m in model if hasattr(m, "weight")):
+        shape = tuple(module.weight.shape)
+        kernel = rng.normal(0, (2 / math.prod(shape[1:])) ** 0.5, shape).astype(np.float32)
+        module.weight.data = torch.from_numpy(kernel.copy())
+        module.bias.data.zero_()
+        axes = (2, 3, 1, 0) if kernel.ndim == 4 else (1, 0)
+        bias = jnp.zeros(shape[0], jnp.float32)
+        weights[f"layer{i}"] = {"kernel": jnp.asarray(kernel.transpose(axes)), "bias": bias}
+    return Partial(forward, weights), model.eval()
+
+
+def forward(weights, x):
+    for i, (_, _, stride) in enumerate(SMALL):
+        own, padding = weights[f"layer{i}"], ((1, 1), (1, 1))
+        kinds = ("NHWC", "HWIO", "NHWC")
+        x = jax.lax.conv_general_dilated(
+            x, own["kernel"], (stride, stride), padding, dimension_numbers=kinds
+        )
+        x = jax.nn.relu(x + own["bias"])
+    own = weights[f"layer{len(SMALL)}"]
+    return x.mean((1, 2)) @ own["kernel"] + own["bias"]
 
 
 def ours(score_fn, images, targets, saliencies):
@@ -75,7 +117,7 @@ def ours(score_fn, images, targets, saliencies):
 
 
 def of_quantus(model, images, targets):
-    """Metric -> what to run."""
+    """Metric -> what to run; of infidelity 16 patches in a picture, so that 3 draws are 48."""
     import quantus  # pyright: ignore[reportMissingImports]
     import torch  # pyright: ignore[reportMissingImports]
 
@@ -94,7 +136,7 @@ def of_quantus(model, images, targets):
             nr_runs=SUBSETS, subset_size=x[0].size // 20, return_aggregate=False, **quiet
         ),
         "infidelity": lambda: quantus.Infidelity(
-            perturb_patch_sizes=[SIDE], n_perturb_samples=3, **quiet
+            perturb_patch_sizes=[x.shape[-1] // 4], n_perturb_samples=3, **quiet
         ),
         "max-sensitivity": lambda: quantus.MaxSensitivity(
             nr_samples=SHIFTS, lower_bound=0.02, **quiet
@@ -161,7 +203,7 @@ def seconds(run):
 
 def line(metric, library, taken, passes, note=""):
     clock, cpu = taken
-    cells = f"{clock:.1f} | {cpu:.1f} | {passes} | {passes / cpu:.1f} | {note}"
+    cells = f"{clock:.2f} | {cpu:.2f} | {passes} | {passes / cpu:.1f} | {note}"
     print(f"| {metric} | {library} | {cells} |", flush=True)
 
 
@@ -169,26 +211,34 @@ def main(weights, number, libraries):
     import torch  # pyright: ignore[reportMissingImports]
 
     warnings.simplefilter("ignore")
-    torch.set_num_threads(os.cpu_count() or 1)
-    _, model = network(weights, False, "resnet18")
+    cores = len(os.sched_getaffinity(0))
+    torch.set_num_threads(cores)
+    images, targets = photographs(number, *((256, 224) if weights else (72, 64)))
+    if weights:
+        score_fn = saljax.models.load("resnet18", weights)
+        _, model = network(weights, False, "resnet18")
+    else:
+        score_fn, model = small()
+        targets = np.argmax(np.asarray(score_fn(images)), axis=1).tolist()
+    given = np.ascontiguousarray(np.moveaxis(images, -1, 1))
+    with torch.no_grad():
+        apart = np.abs(model(torch.from_numpy(given)).numpy() - np.asarray(score_fn(images))).max()
     passed = []
     model.register_forward_pre_hook(lambda module, inputs: passed.append(len(inputs[0])))
-    images, targets = photographs(number)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, JAX {jax.__version__}, torch ", end="")
-    print(f"{torch.__version__}, {number} photographs\n")
+    print(f"{platform.machine()}, {cores} cores, JAX {jax.__version__}, torch ", end="")
+    print(f"{torch.__version__}, {number} photographs, scores at most {apart:.1e} apart\n")
     print("| metric | library | s | CPU s | images through the network | a CPU s | |")
     print("|---|---|---|---|---|---|---|", flush=True)
     if "saljax" in libraries:
-        score_fn = saljax.models.load("resnet18", weights)
         y = np.asarray(targets, np.int32)
         saliencies = np.asarray(saljax.explain(saljax.gradient, score_fn, images, y))
-        forward = jax.jit(lambda fn, x: fn(x))
-        bare = lambda: jax.block_until_ready(forward(score_fn, images))  # noqa: E731
+        program = jax.jit(lambda fn, x: fn(x))
+        bare = lambda: jax.block_until_ready(program(score_fn, images))  # noqa: E731
         bare()
         line("bare forward", "saljax", seconds(bare), number)
         for name, run, passes in ours(score_fn, images, y, saliencies):
             first = seconds(run)
-            note = f"the first call, which compiles, {first[0]:.1f} s"
+            note = f"the first call, which compiles, {first[1]:.1f} CPU s"
             line(name, "saljax", seconds(run), number * passes, note)
     for library, every in (("quantus", of_quantus), ("captum", of_captum)):
         if library not in libraries:
@@ -207,7 +257,7 @@ def main(weights, number, libraries):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Metrics beside Quantus and captum.")
-    parser.add_argument("--weights", type=Path, required=True)
+    parser.add_argument("--weights", type=Path)
     parser.add_argument("--number", type=int, default=4)
     parser.add_argument("--libraries", nargs="+", default=["saljax", "quantus", "captum"])
     options = parser.parse_args()

@@ -118,5 +118,43 @@ def randomization_means(
         Similarity -> its mean over the steps at which neither map is constant.
     """
     settings = {"key": key, "order": order, "values": values}
-    found = metrics.randomization(method, score_fn, image, target, **settings)
+    return _over_layers(metrics.randomization(method, score_fn, image, target, **settings))
+
+
+def smooth_randomization_means(
+    method: Any,
+    score_fn: Any,
+    image: Any,
+    target: Any,
+    *,
+    key: Any,
+    num_samples: int = 50,
+    noise: float = 0.1,
+    order: Order = "bottom-up",
+    values: Values = "absolute",
+) -> dict[str, Any]:
+    """Smooth parameter randomization: how alike maps stay, on average over the layers.
+
+    Args:
+        method: see `metrics.smooth_randomization`, as all others.
+        score_fn: what the method explains.
+        image: (*spatial, C).
+        target: class index ().
+        key: for the random layers and the noise.
+        num_samples: copies that each map is the mean of.
+        noise: of the copies, a share of the image's range.
+        order: "top-down", "bottom-up" or "independent".
+        values: "absolute" or "signed".
+
+    Returns:
+        Similarity -> its mean over the steps at which neither map is constant.
+    """
+    found = metrics.smooth_randomization(
+        method, score_fn, image, target, key=key, num_samples=num_samples, noise=noise,
+        order=order, values=values,
+    )  # fmt: skip
+    return _over_layers(found)
+
+
+def _over_layers(found):
     return {name: jnp.nanmean(value) for name, value in found._asdict().items()}

@@ -218,6 +218,13 @@ MEASURES: dict[str, Known] = {
         dear=True,
         maps=lambda s: "2 maps",
     ),
+    "arcc": Known(
+        metrics.arcc,
+        "method",
+        parts(("ARCC", "higher", "arcc")),
+        dear=True,
+        maps=lambda s: "2 maps",
+    ),
     "sensitivity": Known(
         metrics.sensitivity,
         "method",
@@ -233,6 +240,14 @@ MEASURES: dict[str, Known] = {
         "the layers",
         dear=True,
         maps=lambda s: "a map a layer",
+    ),
+    "smooth_randomization": Known(
+        derived.smooth_randomization_means,
+        "method",
+        _similar("smooth randomization"),
+        says="smooth randomization: the same of means of maps of noisy copies",
+        dear=True,
+        maps=lambda s: f"{s['num_samples']} maps a layer",
     ),
     "efficient_randomization": Known(
         metrics.efficient_randomization,

@@ -5,7 +5,9 @@ from saljax.metrics.complexity.entropy import effective_complexity as effective_
 from saljax.metrics.complexity.skewness import skewness as skewness
 from saljax.metrics.complexity.sparseness import sparseness as sparseness
 from saljax.metrics.faithfulness.adcc import Adcc as Adcc
+from saljax.metrics.faithfulness.adcc import Arcc as Arcc
 from saljax.metrics.faithfulness.adcc import adcc as adcc
+from saljax.metrics.faithfulness.adcc import arcc as arcc
 from saljax.metrics.faithfulness.average_drop import AverageDrop as AverageDrop
 from saljax.metrics.faithfulness.average_drop import average_drop as average_drop
 from saljax.metrics.faithfulness.completeness import Completeness as Completeness
@@ -66,6 +68,7 @@ from saljax.metrics.robustness.randomization import randomization as randomizati
 from saljax.metrics.robustness.sensitivity import Sensitivity as Sensitivity
 from saljax.metrics.robustness.sensitivity import max_sensitivity as max_sensitivity
 from saljax.metrics.robustness.sensitivity import sensitivity as sensitivity
+from saljax.metrics.robustness.smooth import smooth_randomization as smooth_randomization
 from saljax.metrics.similarity import Similarity as Similarity
 from saljax.metrics.similarity import pearson as pearson
 from saljax.metrics.similarity import spearman as spearman

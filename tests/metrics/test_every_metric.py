@@ -14,6 +14,7 @@ SHAPE, NUMBER = (8, 10), 4
 HOST = {metrics.choose_alpha}
 RECORDS = {
     metrics.AlphaChoice,
+    metrics.Arcc,
     metrics.Completeness,
     metrics.Adcc,
     metrics.AverageDrop,
@@ -74,8 +75,10 @@ DRAWN = {
 """Metrics of a classifier that draw at random, with few samples."""
 OF_A_METHOD = {
     metrics.adcc: {},
+    metrics.arcc: {"shares": (0.3,)},
     metrics.sensitivity: {"num_samples": 2},
     metrics.randomization: {},
+    metrics.smooth_randomization: {"num_samples": 2},
     metrics.efficient_randomization: {},
     metrics.random_logit: {},
 }

@@ -270,6 +270,30 @@ def test_adcc():
     assert flat.adcc == flat.coherency == 0
 
 
+def test_arcc_has_roads_number_in_place_of_the_drop(key):
+    """The map is the first channel; it helps class 1, and hinders it where its weights are < 0."""
+
+    def first(score_fn, image, target):
+        return image[..., 0]
+
+    @jax.jit
+    def both(score_fn):
+        settings = {"key": key, "shares": (0.25, 0.5)}
+        return (
+            metrics.arcc(first, score_fn, IMAGE, 1, **settings),
+            metrics.adcc(first, score_fn, IMAGE, 1),
+            metrics.road(score_fn, IMAGE, 1, IMAGE[..., 0], **settings).combined,
+        )
+
+    helps = jnp.zeros((144, 4)).at[::3, 1].set(0.1)
+    found, other, combined = both(Partial(softmax, helps))
+    assert 0 < combined < 0.5 and found.road == 2 * combined and found[1:3] == other[1:3]
+    terms = np.asarray([found.coherency, 1 - found.complexity, 2 * combined])
+    np.testing.assert_allclose(found.arcc, 3 / (1 / terms).sum(), rtol=1e-5)
+    found, _, combined = both(Partial(softmax, -helps))
+    assert combined < 0 and found.arcc == found.road == 0
+
+
 def test_tiles_and_grids():
     labels, number = removal.tiles((5, 4), 3)
     assert labels.tolist() == [[0, 0, 0, 1]] * 3 + [[2, 2, 2, 3]] * 2 and number == 4

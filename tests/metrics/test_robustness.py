@@ -197,6 +197,40 @@ def test_randomization_equals_its_definition(key):
         assert len(found.pearson) == 3 and max(map(float, found.pearson)) < 0.99
 
 
+def test_smooth_randomization_equals_its_definition(key):
+    """Of a method without a kernel: its map moves with the noise, which all classifiers share."""
+
+    def channels(score_fn, image, target):
+        kernel = score_fn.args[0]["stem"]["kernel"]
+        return (jnp.square(image) * kernel[:, 0].reshape(image.shape)).sum(-1)
+
+    settings = {"num_samples": 3, "noise": 0.2, "values": "signed", "chunk_size": 2}
+    one = functools.partial(metrics.smooth_randomization, channels, key=key, **settings)
+    found = jax.jit(lambda f, x: one(f, x, 2))(NETWORK, IMAGE)
+    of_layers, of_noise = jax.random.split(key)
+    spread = 0.2 * float(IMAGE.max() - IMAGE.min())
+    copies = [
+        np.asarray(IMAGE + spread * jax.random.normal(jax.random.fold_in(of_noise, i), IMAGE.shape))
+        for i in range(3)
+    ]
+    number = [leaf.shape for leaf in jax.tree.leaves(NETWORK)].index((144, 7))
+    kernel = NETWORK.args[0]["stem"]["kernel"]
+    own = jax.random.fold_in(of_layers, number)
+    other = jax.random.permutation(own, kernel.ravel()).reshape(144, 7)
+    clean, changed = (
+        np.mean([(c**2 * np.asarray(k)[:, 0].reshape(c.shape)).sum(-1) for c in copies], axis=0)
+        for k in (kernel, other)
+    )
+    expected = np.corrcoef(clean.ravel(), changed.ravel())[0, 1]
+    np.testing.assert_allclose(found.pearson, 3 * [expected], atol=1e-4)
+    assert abs(expected) < 0.9
+    np.testing.assert_allclose(
+        found.spearman[0],
+        scipy.stats.spearmanr(clean.ravel(), changed.ravel()).statistic,
+        atol=1e-4,
+    )
+
+
 def test_the_same_weights_again_and_a_map_that_ignores_them(key):
     @jax.jit
     def several(score_fn):
