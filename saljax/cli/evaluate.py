@@ -251,7 +251,7 @@ def evaluate(
             done = f"{len(study.blocks)} blocks, {own_cases} of {len(found)} cases"
             echo("; ".join([f"-> {out}: part {shard[0]} of {shard[1]}, {done}", *pace]))
             ctx.exit(MISTAKE if complaints else 0)
-        if not any(one.values for one in judged):
+        if not any(one.is_explained for one in judged):
             raise ValueError("nothing could be explained")
         asked = {
             "data": str(data),

@@ -9,7 +9,7 @@ import numpy as np
 from saljax.evaluation import curves, facts, kept_maps, latex, summary, tables, values
 from saljax.evaluation.blocks import read_map
 from saljax.evaluation.differences import in_words
-from saljax.evaluation.judged import Judged
+from saljax.evaluation.judged import Done
 from saljax.evaluation.study import Study
 from saljax.report import grids, lines
 from saljax.runs import records, store
@@ -17,7 +17,7 @@ from saljax.runs import records, store
 
 def write(
     study: Study,
-    judged: Sequence[Judged],
+    judged: Sequence[Done],
     asked: dict[str, Any],
     complaints: Sequence[str],
     per_class: bool,
@@ -78,20 +78,21 @@ def _curves(collected: summary.Collected) -> bytes:
     return grids.png(lines.draw(panels, [r for r in collected.rows if r not in collected.compared]))
 
 
-def picture(study: Study, judged: Sequence[Judged], most: int) -> bytes | None:
+def picture(study: Study, judged: Sequence[Done], most: int) -> bytes | None:
     """The first photographs with their boxes, and a map of each method beside them."""
     shown = [row.name for row in study.rows if not row.is_reference]
-    shown = [name for name in shown if any(name in one.maps for one in judged)]
+    shown = [name for name in shown if any(one.map(name) for one in judged)]
     drawn = []
-    for one in [one for one in judged if all(name in one.maps for name in shown)][:most]:
+    for one in [one for one in judged if all(map(one.map, shown))][:most]:
         picture = study.read(one.case).shown
-        maps = [read_map(one.maps[name]) for name in shown]
-        target, first = one.record["target"], one.record["prediction"][0]
+        maps = [read_map(place) for name in shown if (place := one.map(name))]
+        record = one.record
+        target, first = record["target"], record["prediction"][0]
         title = records.title_of(target["class"], target["probability"])
         row = grids.comparison(picture, maps, shown, title, one.case.image)
         if first["index"] != target["index"]:
             seen_as = f"seen as {records.title_of(first['class'], first['probability'])}"
             row = row._replace(panels=(row.panels[0]._replace(caption=seen_as), *row.panels[1:]))
-        corners = np.asarray(one.record["boxes"])
+        corners = np.asarray(record["boxes"])
         drawn.append(grids.boxed(row, corners, study.classifier.about.input_shape[:2]))
     return grids.png(grids.grid(drawn)) if drawn else None

@@ -37,8 +37,9 @@ def faithfulness(stored: Stored, asked: Asked) -> list[Column]:
     together = np.stack([curves[row] for row in complete], axis=1)
     all_there = np.isfinite(together).all(axis=(1, 2))
     relative = np.full(together.shape[:2], np.nan)
-    for n in np.flatnonzero(all_there):
-        relative[n] = metrics.faithfulness_relative(jnp.asarray(together[n], jnp.float32))
+    if all_there.any():
+        of_all = jax.jit(jax.vmap(metrics.faithfulness_relative))
+        relative[all_there] = of_all(jnp.asarray(together[all_there], jnp.float32))
     values = {row: np.full(len(relative), np.nan) for row in stored}
     values |= {row: relative[:, i] for i, row in enumerate(complete)}
     return [*found, Column("faithfulness, relative", "higher", values)]

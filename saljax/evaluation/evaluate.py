@@ -17,7 +17,7 @@ from saljax.evaluation.ahead import Ahead
 from saljax.evaluation.batches import Batch
 from saljax.evaluation.cases import Complain
 from saljax.evaluation.judge import Judge
-from saljax.evaluation.judged import Judged
+from saljax.evaluation.judged import Done, Judged, done
 from saljax.evaluation.look import Look
 from saljax.evaluation.shared import Shared
 from saljax.evaluation.study import Study
@@ -32,7 +32,7 @@ def evaluate(
     advance: Callable[..., None],
     note: Complain = lambda what, text: None,
     waited: Callable[[int, float, float], None] = lambda pictures, seconds, of: None,
-) -> list[Judged]:
+) -> list[Done]:
     """Explain and measure what has not been yet, of the blocks that are asked for.
 
     Args:
@@ -62,7 +62,8 @@ def evaluate(
 
     of_images = shelf("images", look.made_from)
     of_rows = {row: shelf(f"of/{row.name}", judge.made_from(row)) for row in study.rows}
-    found, chosen = [], study.blocks
+    found: list[Done] = []
+    chosen = study.blocks
     own = [case for _, block in chosen for case in study.cases[block]]
     judge.left = len(own)
     begun, files = time.perf_counter(), Ahead(own, study.read, study.batch_size)
@@ -70,7 +71,7 @@ def evaluate(
         for number, block in chosen:
             images = blocks.Block(of_images, number)
             rows = {row: blocks.Block(one, number) for row, one in of_rows.items()}
-            done: list[Judged] = []
+            judged_here: list[Judged] = []
             with _written([images, *rows.values()]) as written_now_and_then:
                 cases = study.cases[block]
                 for first in range(0, len(cases), study.batch_size):
@@ -82,10 +83,8 @@ def evaluate(
                         advance(len(part) if worked else 0, spared=0 if worked else len(part))
                         written_now_and_then()
                     judge.left -= len(part)
-                    done += judged.values()
-            for one in done:
-                one.pack()
-            found += done
+                    judged_here += judged.values()
+            found += done(judged_here)
     waited(files.pictures, files.waited, time.perf_counter() - begun)
     return found
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saljax.evaluation import differences, ranks
-from saljax.evaluation.judged import Judged
+from saljax.evaluation.judged import Done
 from saljax.evaluation.measures import Measure
 from saljax.evaluation.study import Study
 from saljax.runs import records
@@ -33,11 +33,11 @@ def settings(study: Study) -> dict[str, Any]:
     }
 
 
-def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
+def facts(study: Study, judged: Sequence[Done], target: str) -> list[str]:
     """Sentences that a reader of the table must know; `target` as the command line has it."""
-    firsts = [one.record["prediction"][0]["index"] for one in judged]
-    right = sum(f == one.record["target"]["index"] for f, one in zip(firsts, judged, strict=True))
-    lost = sum(one.record["lost"] > 0 and not one.record["boxes"] for one in judged)
+    known = [one.record for one in judged]
+    right = sum(one["prediction"][0]["index"] == one["target"]["index"] for one in known)
+    lost = sum(one["lost"] > 0 and not one["boxes"] for one in known)
     explained = "the class that is labelled" if target == "label" else target
     found = [f"explained is {explained}, the classifier's first choice in {right} of {len(judged)}"]
     if any(case.corners is not None for case in study.cases):
@@ -47,11 +47,11 @@ def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
         found.append(
             f"the classifier has one logit: above 0 {above}, below {below}, by the sigmoid"
         )
-    of_others = [one.record["of_others"] > 0 for one in judged]
-    if any(of_others):
-        none = sum(not one.record["boxes"] and o for one, o in zip(judged, of_others, strict=True))
+    of_others = [one for one in known if one["of_others"] > 0]
+    if of_others:
+        none = sum(not one["boxes"] for one in of_others)
         found.append(
-            f"boxes of other classes than the one explained do not count: in {sum(of_others)} "
+            f"boxes of other classes than the one explained do not count: in {len(of_others)} "
             f"images, of which {none} have no other boxes"
         )
     if lost:
@@ -63,12 +63,12 @@ def facts(study: Study, judged: Sequence[Judged], target: str) -> list[str]:
     return [*found, "± is the standard error of the mean", differences.SAYS]
 
 
-def of_images(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+def of_images(judged: Sequence[Done]) -> list[dict[str, Any]]:
     """What was explained, for programs."""
     keys = ("image", "range", "target", "prediction", "boxes", "small")
     return [
-        {"name": one.case.name} | {key: one.record[key] for key in keys if key in one.record}
-        for one in judged
+        {"name": one.case.name} | {key: record[key] for key in keys if key in record}
+        for one, record in ((one, one.record) for one in judged)
     ]
 
 

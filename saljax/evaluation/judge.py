@@ -127,13 +127,15 @@ class Judge:
         self._working(work=f"{row.name}, {batch.cases[min(missing)].image}")
         key, score_fn = jax.random.key(self._study.seed), self._score_fns[row.explains]
         start = time.perf_counter()
-        found = loop.wait(explain(row.method, score_fn, images, targets, key=key, ids=ids))
+        found = np.asarray(
+            loop.wait(explain(row.method, score_fn, images, targets, key=key, ids=ids))
+        )
         seconds = (time.perf_counter() - start) / batch.size
         if found.shape != images.shape[:-1]:
             raise ValueError(f"its maps are {found.shape[1:]}, the images {images.shape[1:-1]}")
         maps = {}
         for place in sorted(missing):
-            saliency = np.asarray(found[place])
+            saliency = found[place]
             if np.isfinite(saliency).all():
                 maps[place] = as_kept(saliency, self._study.keep)
             else:
@@ -183,10 +185,9 @@ class Judge:
         if measure.known.needs == "method":
             given |= {"method": row.method, "explained": self._score_fns[row.explains]}
         found = measure.program(Batched(*arrays, **given))
-        found = jax.tree.map(lambda array: np.asarray(loop.wait(array)), found)
+        values = to_json(jax.tree.map(lambda array: np.asarray(loop.wait(array)), found))
         for place, made_from in due.items():
-            value = to_json(jax.tree.map(lambda array, place=place: array[place], found))
-            known[place]["values"][measure.name] = {"key": made_from, "value": value}
+            known[place]["values"][measure.name] = {"key": made_from, "value": values[place]}
         block.change()
         return True
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from saljax.evaluation.blocks import Place, read_map
-from saljax.evaluation.judged import Judged
+from saljax.evaluation.judged import Done
 from saljax.runs import store
 
 FILE = "maps.json"
@@ -15,7 +15,7 @@ Maps = Callable[[int], np.ndarray | None]
 """Place of an image in `table.json` -> its map, None where there is none."""
 
 
-def write(out: Path, judged: Sequence[Judged], rows: Sequence[str]) -> None:
+def write(out: Path, judged: Sequence[Done], rows: Sequence[str]) -> None:
     """Write where each map lies: file and index, by method and image."""
     files: dict[str, int] = {}
 
@@ -24,7 +24,7 @@ def write(out: Path, judged: Sequence[Judged], rows: Sequence[str]) -> None:
             return None
         return files.setdefault(place.path.relative_to(out).as_posix(), len(files)), place.index
 
-    maps = {row: [of(one.maps.get(row)) for one in judged] for row in rows}
+    maps = {row: [of(one.map(row)) for one in judged] for row in rows}
     store.write_json(out / FILE, {"files": list(files), "maps": maps}, None)
 
 

@@ -30,7 +30,9 @@ class Look:
         self.made_from = store.key(labels=labels, **shared.made_by)
         self._most_boxes = study.most_boxes
         self._is_small = jax.jit(
-            functools.partial(metrics.is_small, shape=study.classifier.about.input_shape[:2])
+            jax.vmap(
+                functools.partial(metrics.is_small, shape=study.classifier.about.input_shape[:2])
+            )
         )
 
     def __call__(self, batch: Batch, block: Block) -> dict[int, Judged]:
@@ -52,10 +54,12 @@ class Look:
         if readable:
             rows = loop.score(self._shared.score_fns["probabilities"], batch.images[0])
             probabilities = np.asarray(loop.wait(rows))
-            for place in readable:
-                record = known[place] = self._record(batch, place, probabilities[place])
-                if record is not None:
-                    block.put(keys[place], record)
+            made = {place: self._record(batch, place, probabilities[place]) for place in readable}
+            known |= made
+            whole = {place: record for place, record in made.items() if record is not None}
+            self._see_whether_small(batch, whole)
+            for place, record in whole.items():
+                block.put(keys[place], record)
         judged = {}
         for place, record in known.items():
             if record is not None:
@@ -74,7 +78,6 @@ class Look:
         own, picture = case.of_class(int(target[0])), batch.pictures[place]
         size, values = picture.size, picture.values
         seen = seen_boxes(own, size, about.resize, about.crop)
-        small = self._is_small(boxes.padded(seen.corners, self._most_boxes))
         return {
             "image": case.image,
             "size": list(size),
@@ -84,6 +87,13 @@ class Look:
             "boxes": seen.corners.tolist(),
             "lost": seen.lost,
             "of_others": len(case.classes) - len(own.classes),
-            "small": bool(small) if len(seen.corners) else None,
             "problems": list(seen.problems),
         }
+
+    def _see_whether_small(self, batch: Batch, made: dict[int, dict[str, Any]]) -> None:
+        """Set "small"; None where there are no boxes."""
+        if made:
+            corners = {p: boxes.padded(one["boxes"], self._most_boxes) for p, one in made.items()}
+            small = np.asarray(self._is_small(batch.everywhere(corners)))
+            for place, record in made.items():
+                record["small"] = bool(small[place]) if record["boxes"] else None

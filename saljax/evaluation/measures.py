@@ -148,14 +148,16 @@ def _known(text: str) -> tuple[str, Known, str]:
     return text, MEASURES[named(text, MEASURES, "metric")], ""
 
 
-def to_json(value: Any) -> Any:
-    """Arrays of one image as numbers and lists; None where a number is not finite."""
-    if hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, dict):
-        return {name: to_json(part) for name, part in value.items()}
-    value = np.asarray(value, np.float64)
-    return value.tolist() if np.isfinite(value).all() else None
+def to_json(values: Any) -> list[Any]:
+    """Arrays (N, ...) as numbers and lists, one an image; None where a number is not finite."""
+    if hasattr(values, "_asdict"):
+        values = values._asdict()
+    if isinstance(values, dict):
+        parts = {name: to_json(part) for name, part in values.items()}
+        return [dict(zip(parts, one, strict=True)) for one in zip(*parts.values(), strict=True)]
+    array = np.asarray(values, np.float64)
+    finite = [bool(np.isfinite(one).all()) for one in array]
+    return [one if known else None for one, known in zip(array.tolist(), finite, strict=True)]
 
 
 def _measure(function, needs, method, fixed, of_images):

@@ -9,7 +9,7 @@ from saljax.evaluation import ranks
 from saljax.evaluation.columns import Column
 from saljax.evaluation.curves import Curve
 from saljax.evaluation.differences import Difference, differences
-from saljax.evaluation.judged import Judged
+from saljax.evaluation.judged import Done
 from saljax.evaluation.measures import Measure
 from saljax.evaluation.study import Study
 
@@ -67,7 +67,7 @@ class Collected(NamedTuple):
         return [column for _, columns in self.by_measure for column in columns]
 
 
-def collect(study: Study, judged: Sequence[Judged]) -> Collected:
+def collect(study: Study, judged: Sequence[Done]) -> Collected:
     """Bring together what was measured.
 
     Args:
@@ -131,20 +131,20 @@ def compared(collected: Collected) -> list[Difference]:
     return [one for name, chosen in subsets for one in differences(*asked, chosen, name)]
 
 
-def seconds(study: Study, judged: Sequence[Judged]) -> dict[str, float | None]:
+def seconds(study: Study, judged: Sequence[Done]) -> dict[str, float | None]:
     """Mean time a map took, by row, where it was measured."""
-    times = {row.name: [j.seconds.get(row.name, np.nan) for j in judged] for row in study.rows}
-    return {name: _mean(np.asarray(of_row))[0] for name, of_row in times.items()}
+    times = {row.name: [j.seconds(row.name) for j in judged] for row in study.rows}
+    return {name: _mean(np.asarray(of_row, np.float64))[0] for name, of_row in times.items()}
 
 
-def _subsets(judged: Sequence[Judged]) -> dict[str, np.ndarray]:
+def _subsets(judged: Sequence[Done]) -> dict[str, np.ndarray]:
     small = np.asarray([one.record["small"] is True for one in judged], bool)
     found = {"all": np.ones(len(judged), bool), "small": small}
     return {name: chosen for name, chosen in found.items() if chosen.any()}
 
 
-def _values(judged: Sequence[Judged], row: str, measure: str) -> list[Any]:
-    return [one.values.get(row, {}).get(measure, {}).get("value") for one in judged]
+def _values(judged: Sequence[Done], row: str, measure: str) -> list[Any]:
+    return [one.value(row, measure) for one in judged]
 
 
 def _mean(values: np.ndarray) -> tuple[float | None, float | None, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from saljax.evaluation.columns import Column
-from saljax.evaluation.judged import Judged
+from saljax.evaluation.judged import Done
 
 FILE = "values.csv"
 NAMES = ("image", "label", "predicted", "probability", "small", "method", "metric", "value")
@@ -17,15 +17,15 @@ NUMBERS = ("probability", "small", "value")
 
 
 def lines(
-    judged: Sequence[Judged], rows: Sequence[str], columns: Sequence[Column]
+    judged: Sequence[Done], rows: Sequence[str], columns: Sequence[Column]
 ) -> Iterator[bytes]:
     """The file, image by image; six digits, and no line where there is no value."""
     yield _line(NAMES)
     for place, one in enumerate(judged):
-        target, first = one.record["target"], one.record["prediction"][0]
-        small = one.record["small"]
+        record = one.record
+        target, first, small = record["target"], record["prediction"][0], record["small"]
         about = (
-            one.record["image"],
+            record["image"],
             target["class"],
             first["class"],
             f"{target['probability']:.6g}",

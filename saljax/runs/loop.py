@@ -16,6 +16,9 @@ from saljax.core.explain import explain
 from saljax.core.types import Images, Method, ScoreFn, Scores
 from saljax.runs import devices
 
+SHORTEST, LONGEST = 5e-5, 2e-3
+"""Seconds between two looks whether something is ready; programs may take less than one of the
+longest. Our choice."""
 Named = tuple[str, np.ndarray]
 ChooseTargets = Callable[[np.ndarray], np.ndarray]
 
@@ -142,7 +145,9 @@ def together(pixels: Sequence[np.ndarray]) -> tuple[jax.Array, np.ndarray]:
 
 def wait(array: Any) -> Any:
     """Wait in Python, where Ctrl-C is heard, and not inside the runtime, where it is not."""
+    pause = SHORTEST
     while not array.is_ready():
-        time.sleep(0.002)
+        time.sleep(pause)
+        pause = min(1.2 * pause, LONGEST)
     with last_line_first():
         return array.block_until_ready()

@@ -140,10 +140,8 @@ def test_every_column_has_a_name_of_its_own_and_says_which_end_is_better(name):
         return measure.program(batch)
 
     shapes = jax.eval_shape(program, score_fn, images, maps, corners, key)
-    values = [
-        to_json(jax.tree.map(lambda x: np.full(x.shape[1:], 0.25), shapes)),
-        None,
-    ]
+    (value, _) = to_json(jax.tree.map(lambda x: np.full(x.shape, 0.25), shapes))
+    values = [value, None]
     stored = {"a": values, "failed": [None, None]}
     columns = measure.columns(stored, ["a", "failed"], np.arange(2))
     assert len({column.name for column in columns}) == len(columns) > 0
@@ -209,10 +207,15 @@ def test_a_metric_of_a_method_explains_again(key):
 
 
 def test_to_json():
-    value = metrics.InsertionDeletion(np.float32(0.5), np.float32(np.nan))
-    assert to_json(value) == {"insertion": 0.5, "deletion": None}
-    assert to_json(np.asarray(True)) == 1.0
-    assert to_json({"a": np.arange(3)}) == {"a": [0.0, 1.0, 2.0]}
+    """One image after the other, None where a number of it is not finite."""
+    values = metrics.InsertionDeletion(np.float32([0.5, 1]), np.float32([np.nan, 2]))
+    assert to_json(values) == [
+        {"insertion": 0.5, "deletion": None},
+        {"insertion": 1.0, "deletion": 2.0},
+    ]
+    assert to_json(np.asarray([True, False])) == [1.0, 0.0]
+    curves = {"a": np.asarray([[0, 1, 2], [3, np.inf, 5]])}
+    assert to_json(curves) == [{"a": [0.0, 1.0, 2.0]}, {"a": None}]
 
 
 def test_the_threshold_of_localization_is_chosen_on_other_images(key):
@@ -221,7 +224,7 @@ def test_the_threshold_of_localization_is_chosen_on_other_images(key):
     corners = jnp.asarray(boxes(6))
     measure = one("localization_error")
     values = measure.program(Batched(jnp.zeros(6, jnp.int32), maps, corners))
-    stored = [to_json(jax.tree.map(lambda a, i=i: a[i], values)) for i in range(6)]
+    stored = to_json(values)
     columns = measure.columns({"a": stored, "nothing": [None] * 6}, ["a"], np.arange(6))
     assert [column.name.split(", ")[1] for column in columns] == list(ALPHAS)
     for column in columns:
@@ -242,7 +245,7 @@ def test_the_threshold_of_localization_is_chosen_on_other_images(key):
 
 
 def test_one_image_alone_has_no_localization_error():
-    stored = [to_json({rule: np.zeros(len(alphas)) for rule, alphas in ALPHAS.items()})]
+    stored = to_json({rule: np.zeros((1, len(alphas))) for rule, alphas in ALPHAS.items()})
     columns = one("localization_error").columns({"a": stored}, ["a"], np.arange(1))
     assert all(np.isnan(column.values["a"]).all() for column in columns)
 
