@@ -218,7 +218,7 @@ def evaluate(
         found, by_label = cases.gather(
             data, boxes, known.labels, by_label, number, complain, boxes_format, note
         )
-        batch_size = batch_size or (1 if len(found) == 1 else jax.device_count())
+        batch_size = batch_size or (1 if len(found) == 1 else jax.local_device_count())
         study = Study(
             classifier=known,
             rows=compared,

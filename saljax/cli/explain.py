@@ -150,7 +150,7 @@ def explain(
     for line in run.advice if work.todo and not quiet else ():
         say(line)
     with mistakes(), progress("explaining", len(work.todo), "image", quiet) as advance:
-        size = batch_size or (1 if len(work.todo) == 1 else jax.device_count())
+        size = batch_size or (1 if len(work.todo) == 1 else jax.local_device_count())
         job.explain(choose, size, key, advance, say if chosen and not quiet else None)
         for name in drawings.missing(work):
             if (there := job.read_again(name)) is not None:

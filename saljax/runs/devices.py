@@ -1,4 +1,8 @@
-"""All devices of this machine for one batch."""
+"""All devices of this process for one batch.
+
+Of this process, not of all of a `jax.distributed` job: images never talk, so a host that dies
+stops no program of another.
+"""
 
 from typing import Any
 
@@ -49,7 +53,7 @@ def replicate(tree: Any, batch_size: int) -> Any:
 
 
 def _mesh(batch_size: int) -> Mesh | None:
-    devices = jax.devices()
+    devices = jax.local_devices()
     if len(devices) == 1 or batch_size % len(devices):
         return None
     return Mesh(np.array(devices), ("data",))
