@@ -134,6 +134,7 @@ class Shard(click.ParamType):
 @options.seed
 @options.batch_size
 @options.values
+@options.framing
 @options.out("evaluation")
 @click.pass_context
 def evaluate(
@@ -161,6 +162,8 @@ def evaluate(
     seed: int,
     batch_size: int | None,
     values: tuple[float, float] | None,
+    crop: str | None,
+    short_side: int | None,
     out: Path,
 ) -> None:
     """Compare methods on photographs whose objects are known.
@@ -179,7 +182,7 @@ def evaluate(
     from saljax.evaluation.evaluate import evaluate as judge
     from saljax.evaluation.study import Study
     from saljax.page import run
-    from saljax.runs import classifier, store, targets
+    from saljax.runs import classifier, inputs, store, targets
     from saljax.runs.hyperparameters import named
     from saljax.runs.progress import lasting, progress
 
@@ -203,6 +206,7 @@ def evaluate(
         about = classifier.info(model, input_size)
         if about.resize is None:
             raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
+        framing = inputs.framing(about, crop, short_side)
         own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
         known = classifier.load(model, weights, fetching, say, **own)
         compared = rows.rows(methods, settings, about.layer, references)
@@ -230,6 +234,7 @@ def evaluate(
             batch_size=batch_size,
             block_size=batch_size * -(-block_size // batch_size),
             out=out,
+            framing=framing,
             values=values,
             shard=shard or (0, 1),
             keep=keep_maps,

@@ -178,21 +178,19 @@ class SeenBoxes(NamedTuple):
     problems: tuple[str, ...] = ()
 
 
-def seen_boxes(
-    case: Case, size: tuple[int, ...], resize: int | None, crop: int | None
-) -> SeenBoxes:
+def seen_boxes(case: Case, size: tuple[int, ...], framing: inputs.Framing) -> SeenBoxes:
     """Find where the boxes of a case lie for the classifier.
 
     Args:
         case: with or without boxes.
         size: (height, width) of its picture.
-        resize: as `folders.prepare`.
-        crop: as `folders.prepare`.
+        framing: of the picture.
 
     Returns:
         Boxes with an area.
     """
     none = np.zeros((0, 4), np.float32)
+    resize, crop, padded = framing
     if case.corners is None or resize is None:
         return SeenBoxes(none)
     height, width = size
@@ -205,7 +203,7 @@ def seen_boxes(
         return SeenBoxes(none, problems=(problem,))
     wrong = boxes.wrong(corners, (height, width))
     good = corners[~wrong]
-    seen = boxes.follow(good, (height, width), resize, crop)
+    seen = boxes.follow(good, (height, width), resize, crop, padded)
     of = f"{wrong.sum()} of its {len(wrong)} boxes outside the picture, or x2 < x1 or y2 < y1"
     return SeenBoxes(seen, len(good) - len(seen), (of,) if wrong.any() else ())
 

@@ -50,7 +50,7 @@ def evaluate(
         if measure.known.dear:
             asked = f"{len(study.rows)} methods, {len(study.cases)} images"
             note(measure.name, f"{measure.cost}; {asked}")
-    shared = Shared(study.classifier, study.batch_size, study.values)
+    shared = Shared(study.classifier, study.batch_size, study.values, study.framing)
     look = Look(study, shared, complain)
     judge = Judge(study, shared, complain, note, functools.partial(advance, 0))
 

@@ -7,7 +7,7 @@ from saljax.evaluation import differences, ranks
 from saljax.evaluation.judged import Done
 from saljax.evaluation.measures import Measure
 from saljax.evaluation.study import Study
-from saljax.runs import records
+from saljax.runs import inputs, records
 
 
 def settings(study: Study) -> dict[str, Any]:
@@ -17,8 +17,7 @@ def settings(study: Study) -> dict[str, Any]:
         **study.classifier.record(),
         "sees": {
             "input_shape": list(about.input_shape),
-            "resize": about.resize,
-            "crop": about.crop,
+            **study.framing._asdict(),
         },
         "methods": {row.name: row.record(about.input_shape[:-1]) for row in study.rows},
         "metrics": {
@@ -40,6 +39,8 @@ def facts(study: Study, judged: Sequence[Done], target: str) -> list[str]:
     lost = sum(one["lost"] > 0 and not one["boxes"] for one in known)
     explained = "the class that is labelled" if target == "label" else target
     found = [f"explained is {explained}, the classifier's first choice in {right} of {len(judged)}"]
+    if study.framing != inputs.framing(study.classifier.about):
+        found.append(f"what it sees is not what it was trained on: {_framed(study.framing)}")
     if any(case.corners is not None for case in study.cases):
         found.append("small objects: boxes that cover less than a quarter of what it sees")
     if study.classifier.one_logit:
@@ -70,6 +71,16 @@ def of_images(judged: Sequence[Done]) -> list[dict[str, Any]]:
         {"name": one.case.name} | {key: record[key] for key in keys if key in record}
         for one, record in ((one, one.record) for one in judged)
     ]
+
+
+def _framed(framing: inputs.Framing) -> str:
+    """How pictures are framed, in words."""
+    if framing.way == "center":
+        return f"the short side of a picture is {framing.resize} pixels, of which the middle is cut"
+    return {
+        "none": "the whole picture is squeezed into a square",
+        "letterbox": "the whole picture, with black beside it",
+    }[framing.way]
 
 
 def _setting(measure: Measure) -> str:

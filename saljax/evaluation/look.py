@@ -70,14 +70,14 @@ class Look:
 
     def _record(self, batch: Batch, place: int, probabilities: np.ndarray) -> dict[str, Any] | None:
         case, known = batch.cases[place], self._study.classifier
-        about, labels = known.about, known.labels
+        labels = known.labels
         if not np.isfinite(probabilities).all():
             self._complain(str(case.path), "the classifier's scores for it are not finite")
             return None
         target = self._study.choose(probabilities) if case.target is None else [case.target]
         own, picture = case.of_class(int(target[0])), batch.pictures[place]
         size, values = picture.size, picture.values
-        seen = seen_boxes(own, size, about.resize, about.crop)
+        seen = seen_boxes(own, size, self._study.framing)
         return {
             "image": case.image,
             "size": list(size),

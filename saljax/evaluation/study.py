@@ -29,6 +29,7 @@ class Study(NamedTuple):
         batch_size: images in one call.
         block_size: cases in one file of results, a multiple of `batch_size`.
         out: folder of the results.
+        framing: how pictures are framed for the classifier.
         values: see `files.read_image`.
         shard: which blocks are worked at, see `blocks.numbered`.
         keep: what is kept of maps.
@@ -44,6 +45,7 @@ class Study(NamedTuple):
     batch_size: int
     block_size: int
     out: Path
+    framing: inputs.Framing
     values: Range | None = None
     shard: tuple[int, int] = (0, 1)
     keep: blocks.Keep = "float32"
@@ -55,8 +57,9 @@ class Study(NamedTuple):
 
     def read(self, case: Case) -> inputs.Input:
         """A picture as the classifier sees it, and as people do; see `inputs.read`."""
-        about = self.classifier.about
-        return inputs.read(case.path, about.input_shape, about.resize, about.crop, self.values)
+        resize, crop, padded = self.framing
+        shape = self.classifier.about.input_shape
+        return inputs.read(case.path, shape, resize, crop, self.values, padded)
 
     @property
     def most_boxes(self) -> int:

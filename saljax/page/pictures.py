@@ -29,9 +29,9 @@ def photo(run: Run, place: int, data: Path) -> bytes | None:
     """
     sees, one = run.record["settings"]["sees"], run.record["images"][place]
     framing = tuple(sees["input_shape"]), sees["resize"], sees["crop"]
-    values = run.record["settings"]["range"]
+    values, padded = run.record["settings"]["range"], sees.get("padded", False)
     try:
-        shown = inputs.read(data / one["image"], *framing, values and tuple(values)).shown
+        shown = inputs.read(data / one["image"], *framing, values and tuple(values), padded).shown
     except (OSError, UnreadableImage):
         return None
     return _jpeg(_within(np.asarray(shown), PHOTO))

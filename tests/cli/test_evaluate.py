@@ -507,6 +507,24 @@ def test_a_box_that_the_crop_leaves_out_is_no_mistake(data):
     assert table(data)["all", "pointing game", "glas"][2] == 1
 
 
+def test_the_whole_picture_with_black_beside_it(data, capsys, explained):
+    """24 x 20 become 16 x 13 and a line of black above; the box of a patch goes with it."""
+    words = ["--number", "2", "--no-references"]
+    assert evaluate(data, *words) == evaluate(data, *words, "--crop", "letterbox") == 0
+    assert len(explained) == 2
+    assert record(data)["images"][0]["boxes"] == [[1, 2, 4, 5]]
+    assert record(data)["settings"]["sees"] == {
+        "input_shape": [SIZE, SIZE, 3], "resize": SIZE, "crop": None, "padded": True
+    }  # fmt: skip
+    assert "the whole picture, with black beside it" in (data / "out/table.md").read_text()
+    # Nothing is made again for the way it was trained, said or not; and nonsense is one line.
+    assert evaluate(data, *words) == evaluate(data, *words, "--crop", "center") == 0
+    assert len(explained) == 2 and record(data)["images"][0]["boxes"] == [[0, 2, 3, 5]]
+    capsys.readouterr()
+    assert evaluate(data, *words, "--crop", "none", "--short-side", "20") == 2
+    assert "goes with --crop center" in lines(capsys)[0]
+
+
 def test_shares_of_the_sides_and_names_with_folders(data, capsys):
     """The same boxes as pixels of 24 x 20, and as shares of its sides under names in folders."""
     assert evaluate(data, "--no-references") == 0
