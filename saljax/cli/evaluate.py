@@ -2,14 +2,13 @@
 
 import contextlib
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from saljax.cli import options, report
-from saljax.cli.console import MISTAKE, command, echo, fetching, mistakes, say
+from saljax.cli.console import MISTAKE, command, echo, mistakes, say
 
 
 class Shard(click.ParamType):
@@ -142,29 +141,12 @@ def evaluate(
     data: Path,
     boxes: Path | None,
     boxes_format: Any,
-    model: str,
-    weights: Path | None,
-    input_size: Sequence[int] | None,
-    labels: Path | None,
-    precision: str,
-    methods: str,
-    metrics: str | None,
-    texts: Sequence[str],
-    target: str | None,
-    number: int | None,
-    references: bool,
     pictures: int,
     page: int,
     per_class: bool,
-    keep_maps: Any,
     shard: tuple[int, int] | None,
-    block_size: int,
-    seed: int,
-    batch_size: int | None,
-    values: tuple[float, float] | None,
-    crop: str | None,
-    short_side: int | None,
     out: Path,
+    **others: Any,
 ) -> None:
     """Compare methods on photographs whose objects are known.
 
@@ -174,16 +156,12 @@ def evaluate(
     Interrupted, the same command goes on where it was; with other settings it computes what they
     change.
     """
-    import jax
-
+    from saljax.cli import evaluate_asked
     from saljax.cli import evaluate_files as files
     from saljax.data.annotations import forms
-    from saljax.evaluation import cases, measures, rows
     from saljax.evaluation.evaluate import evaluate as judge
-    from saljax.evaluation.study import Study
     from saljax.page import run
-    from saljax.runs import classifier, inputs, store, targets
-    from saljax.runs.hyperparameters import named
+    from saljax.runs import store
     from saljax.runs.progress import lasting, progress
 
     complaints: list[str] = []
@@ -202,47 +180,12 @@ def evaluate(
             say(f"{what}: {text}")
 
     with mistakes():
-        settings = rows.settings(texts)
-        about = classifier.info(model, input_size)
-        if about.resize is None:
-            raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
-        framing = inputs.framing(about, crop, short_side)
-        own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
-        known = classifier.load(model, weights, fetching, say, **own)
-        compared = rows.rows(methods, settings, about.layer, references)
-        compared = [row.equipped(known) for row in compared]
-        measured = measures.measures(metrics, settings, about, boxes is not None)
-        names = [row.name for row in compared] + [measure.name for measure in measured]
-        for name in settings:
-            named(name, names, "method or metric of this table")
-        wanted = "top-1" if target in (None, "label") else target
-        choose = targets.one(wanted, known.labels)
-        by_label = None if target is None else target == "label"
-        store.check_writable(out)
-        found, by_label = cases.gather(
-            data, boxes, known.labels, by_label, number, complain, boxes_format, note
-        )
-        batch_size = batch_size or (1 if len(found) == 1 else jax.local_device_count())
-        study = Study(
-            classifier=known,
-            rows=compared,
-            measures=measured,
-            cases=found,
-            choose=choose,
-            wanted=wanted,
-            seed=seed,
-            batch_size=batch_size,
-            block_size=batch_size * -(-block_size // batch_size),
-            out=out,
-            framing=framing,
-            values=values,
-            shard=shard or (0, 1),
-            keep=keep_maps,
-        )
+        asked = {"data": data, "boxes": boxes, "boxes_format": boxes_format, "shard": shard}
+        study, target = evaluate_asked.study(complain, note, **asked, out=out, **others)
         # A job that is cancelled keeps all it has; only the main thread can ask for it.
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, signal.default_int_handler)
-        own_cases = sum(len(found[block]) for _, block in study.blocks)
+        own_cases = sum(len(study.cases_of(block)) for block in study.blocks)
         pace: list[str] = []
 
         def waited(pictures: int, seconds: float, of: float) -> None:
@@ -250,22 +193,22 @@ def evaluate(
                 times = f"{lasting(seconds)} of {lasting(of)}"
                 pace.append(f"{pictures} pictures read, the devices waited {times} for them")
 
-        with progress("evaluating", own_cases * len(compared), "map") as advance:
+        with progress("evaluating", own_cases * len(study.rows), "map") as advance:
             judged = judge(study, complain, advance, note, waited)
         if shard:
-            done = f"{len(study.blocks)} blocks, {own_cases} of {len(found)} cases"
+            done = f"{len(study.blocks)} blocks, {own_cases} of {len(study.cases)} cases"
             echo("; ".join([f"-> {out}: part {shard[0]} of {shard[1]}, {done}", *pace]))
             ctx.exit(MISTAKE if complaints else 0)
         if not any(one.is_explained for one in judged):
             raise ValueError("nothing could be explained")
-        asked = {
+        settings = {
             "data": str(data),
             "boxes": {"file": str(boxes), "sha256": forms.sha256(boxes)} if boxes else None,
             "boxes_format": boxes_format or "pixels",
-            "target": "label" if by_label else wanted,
+            "target": target,
             "command": command(*ctx.obj),
         }
-        text, written = files.write(study, judged, asked, complaints, per_class)
+        text, written = files.write(study, judged, settings, complaints, per_class)
         echo(text)
         if drawn := files.picture(study, judged, pictures):
             store.write(out / "pictures.png", drawn)

@@ -11,7 +11,7 @@ import functools
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -171,8 +171,8 @@ def _scale(saliency: np.ndarray) -> np.float32:
     return np.float32(np.abs(saliency).max() or 1.0)
 
 
-def numbered(cases: int, size: int, shard: tuple[int, int]) -> Iterator[tuple[int, slice]]:
-    """Number and cases of each block of a shard.
+def numbered(cases: int, size: int, shard: tuple[int, int]) -> list[int]:
+    """Numbers of the blocks of a shard, from 0 on.
 
     Args:
         cases: number of them all.
@@ -180,6 +180,4 @@ def numbered(cases: int, size: int, shard: tuple[int, int]) -> Iterator[tuple[in
         shard: its number, from 0 on, and how many there are; block b is of shard b mod n.
     """
     which, of = shard
-    for number, first in enumerate(range(0, cases, size)):
-        if number % of == which:
-            yield number, slice(first, first + size)
+    return list(range(-(-cases // size)))[which::of]

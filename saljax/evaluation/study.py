@@ -51,9 +51,13 @@ class Study(NamedTuple):
     keep: blocks.Keep = "float32"
 
     @property
-    def blocks(self) -> list[tuple[int, slice]]:
-        """Number and cases of each block to be worked at."""
-        return list(blocks.numbered(len(self.cases), self.block_size, self.shard))
+    def blocks(self) -> list[int]:
+        """Numbers of the blocks to be worked at."""
+        return blocks.numbered(len(self.cases), self.block_size, self.shard)
+
+    def cases_of(self, number: int) -> Sequence[Case]:
+        """The cases of a block."""
+        return self.cases[number * self.block_size : (number + 1) * self.block_size]
 
     def read(self, case: Case) -> inputs.Input:
         """A picture as the classifier sees it, and as people do; see `inputs.read`."""
