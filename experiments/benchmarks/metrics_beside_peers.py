@@ -1,9 +1,10 @@
 r"""What metrics cost beside Quantus and captum: the same weights, photographs, number of passes.
 
-Quantus and captum are run as they are published and never read. torch and torchvision are installed
-beside saljax as CONTRIBUTING.md explains; then
+Quantus and captum are run as they are published and never read; pytorch-grad-cam is the peer of
+ROAD, since Quantus's does not take a map of one channel for a picture of three. torch and
+torchvision are installed beside saljax as CONTRIBUTING.md explains; then
 
-    pip install --no-deps quantus==0.6.0 captum==0.9.0
+    pip install --no-deps quantus==0.6.0 captum==0.9.0 grad-cam==1.5.7 ttach
     pip install tqdm tabulate scikit-image scikit-learn opencv-python-headless pandas
     taskset -c 0 python experiments/benchmarks/metrics_beside_peers.py \
         --weights resnet18.safetensors
@@ -43,6 +44,10 @@ from saljax.metrics.robustness import parameters
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from agreement_with_peers import network, photographs  # noqa: E402
 
+METRICS = (
+    "faithfulness correlation", "infidelity", "max-sensitivity", "parameter randomization", "ROAD"
+)  # fmt: skip
+LIBRARIES = "saljax", "quantus", "captum", "pytorch-grad-cam"
 SUBSETS, SQUARES, SHIFTS = 50, 48, 10
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 SMALL = ((3, 32, 2), (32, 64, 2), (64, 64, 1))
@@ -194,6 +199,27 @@ def of_captum(model, images, targets):
     yield "max-sensitivity", sensitivity
 
 
+def of_grad_cam(model, images, targets):
+    """Metric -> what to run."""
+    import torch  # pyright: ignore[reportMissingImports]
+    from pytorch_grad_cam.metrics.road import ROADCombined  # pyright: ignore[reportMissingImports]
+    from pytorch_grad_cam.utils.model_targets import (  # pyright: ignore[reportMissingImports]
+        ClassifierOutputTarget,
+    )
+
+    x = torch.from_numpy(np.ascontiguousarray(np.moveaxis(images, -1, 1)))
+    asked = [ClassifierOutputTarget(int(target)) for target in targets]
+
+    def road(number):
+        given = x[:number].clone().requires_grad_()
+        scores = model(given).gather(1, torch.as_tensor(targets[:number])[:, None]).sum()
+        (found,) = torch.autograd.grad(scores, given)
+        maps = found.abs().amax(1).numpy()
+        ROADCombined([100 * s for s in SHARES])(x[:number], maps, asked[:number], model)
+
+    yield "ROAD", road
+
+
 def seconds(run):
     """On the clock, and of processor time."""
     start = time.perf_counter(), time.process_time()
@@ -207,7 +233,7 @@ def line(metric, library, taken, passes, note=""):
     print(f"| {metric} | {library} | {cells} |", flush=True)
 
 
-def main(weights, number, libraries):
+def main(weights, number, libraries, asked):
     import torch  # pyright: ignore[reportMissingImports]
 
     warnings.simplefilter("ignore")
@@ -237,13 +263,18 @@ def main(weights, number, libraries):
         bare()
         line("bare forward", "saljax", seconds(bare), number)
         for name, run, passes in ours(score_fn, images, y, saliencies):
+            if name not in asked:
+                continue
             first = seconds(run)
             note = f"the first call, which compiles, {first[1]:.1f} CPU s"
             line(name, "saljax", seconds(run), number * passes, note)
-    for library, every in (("quantus", of_quantus), ("captum", of_captum)):
+    peers = {"quantus": of_quantus, "captum": of_captum, "pytorch-grad-cam": of_grad_cam}
+    for library, every in peers.items():
         if library not in libraries:
             continue
         for name, run in every(model, images, targets):
+            if name not in asked:
+                continue
             try:
                 run(1)
                 passed.clear()
@@ -259,6 +290,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Metrics beside Quantus and captum.")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--number", type=int, default=4)
-    parser.add_argument("--libraries", nargs="+", default=["saljax", "quantus", "captum"])
+    parser.add_argument("--libraries", nargs="+", default=list(LIBRARIES))
+    parser.add_argument("--metrics", nargs="+", default=list(METRICS))
     options = parser.parse_args()
-    main(options.weights, options.number, options.libraries)
+    main(options.weights, options.number, options.libraries, options.metrics)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from saljax.core import ranking
 from saljax.metrics import inputs
 from saljax.ops import images
 
@@ -57,9 +58,10 @@ def mean_ranks(values: Float[Array, " values"]) -> Float[Array, " values"]:
     Returns:
         (n,) in steps of 1/2, with sum 0.
     """
-    ascending = jnp.sort(values)
-    below = jnp.searchsorted(ascending, values, side="left")
-    above = values.size - jnp.searchsorted(ascending, values, side="right")
+    bits = ranking.sortable(values)
+    ascending = jnp.sort(bits)
+    below = jnp.searchsorted(ascending, bits, side="left")
+    above = values.size - jnp.searchsorted(ascending, bits, side="right")
     return (below - above).astype(jnp.float32) / 2
 
 

@@ -5,6 +5,7 @@ import pytest
 import scipy.stats
 
 from saljax import metrics
+from saljax.core import ranking
 
 SHAPE = (14, 17)
 pearson, spearman = jax.jit(metrics.pearson), jax.jit(metrics.spearman)
@@ -75,3 +76,11 @@ def test_equal_constant_small_and_broken_maps():
 def test_shapes_that_differ(metric):
     with pytest.raises(ValueError, match=r"same shape compare; got \(3,\) and \(4,\)"):
         metric(jnp.ones(3), jnp.ones(4))
+
+
+def test_the_highest_are_those_of_the_ranks():
+    """With ties, zeros of both signs, and any count."""
+    values = jnp.asarray([0.5, -0.0, 3.0, 0.0, -2.0, 3.0, 0.5, -1e-30, -jnp.inf, 3.0])
+    ranks = np.asarray(ranking.ranks(values))
+    for count in range(values.size + 1):
+        assert (np.asarray(ranking.highest(values, count)) == (ranks < count)).all()

@@ -63,7 +63,7 @@ def faithfulness_correlation(
 
     def draw(own):
         order = jax.random.uniform(own, (number,), jnp.float32)
-        return (ranking.ranks(order) < size).astype(jnp.float32)
+        return ranking.highest(order, size)
 
     return _correlation(
         score_fn, image, target, saliency, labels, number, draw, key, num_samples, statistic,
@@ -112,7 +112,7 @@ def mu_fidelity(
     labels, number, saliency = _features(image, saliency, target, grid, share, num_samples)
 
     def draw(own):
-        return (jax.random.uniform(own, (number,), jnp.float32) < share).astype(jnp.float32)
+        return jax.random.uniform(own, (number,), jnp.float32) < share
 
     return _correlation(
         score_fn, image, target, saliency, labels, number, draw, key, num_samples, statistic,
@@ -140,13 +140,11 @@ def _correlation(
 
     def removed(index):
         """Of index 0 nothing: the clean image goes through the same trace."""
-        return jnp.where(index > 0, draw(jax.random.fold_in(key, index)), 0.0)
+        return (index > 0) & draw(jax.random.fold_in(key, index))
 
-    indices = jnp.arange(num_samples + 1)
-    said = jax.lax.map(lambda i: (removed(i) * of_feature).sum(), indices)
-    answers = removal.scores_without(
-        score_fn, image, target, labels, removed, indices,
-        perturb.baseline_image(image, baseline), chunk_size,
+    said, answers = removal.sums_and_scores_without(
+        score_fn, image, target, labels, removed, jnp.arange(num_samples + 1),
+        perturb.baseline_image(image, baseline), chunk_size, of_feature,
     )  # fmt: skip
     correlate = similarity.pearson if statistic == "pearson" else similarity.spearman
     return removal.nan_where_broken(saliency, correlate(said[1:], answers[0] - answers[1:]))

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from saljax.core import chunks, scores
 from saljax.core.ask import ask
@@ -110,6 +110,43 @@ def scores_without(
         return perturb.blend(image, 1 - removed(item)[labels], unseen)
 
     return score_all(score_fn, without, items, target, chunk_size)
+
+
+def sums_and_scores_without(
+    score_fn: ScoreFn,
+    image: Image,
+    target: Target,
+    labels: Int[Array, "*spatial"],
+    removed: Callable[[Any], Bool[Array, " features"]],
+    items: Any,
+    unseen: Image,
+    chunk_size: int,
+    of_feature: Float[Array, " features"],
+) -> tuple[Float[Array, " items"], Float[Array, " items"]]:
+    """`scores_without`, and what a map says of the features that are removed, drawn once for both.
+
+    Args:
+        score_fn: see `scores_without`, as all others.
+        image: (*spatial, C).
+        target: class index ().
+        labels: (*spatial).
+        removed: item -> (R,).
+        items: pytree of arrays with a leading axis.
+        unseen: (*spatial, C).
+        chunk_size: images scored at a time; memory only.
+        of_feature: (R,).
+
+    Returns:
+        (items,) sums of `of_feature` over the removed, and (items,) scores.
+    """
+
+    def both(some):
+        gone = jax.vmap(removed)(some).astype(jnp.float32)
+        without = jax.vmap(lambda one: perturb.blend(image, 1 - one[labels], unseen))(gone)
+        sums = (gone * of_feature[None]).sum(axis=1)
+        return sums, scores.of_class(ask(score_fn, without), target)
+
+    return chunks.map_over(both, items, chunk_size)
 
 
 def score_all(

@@ -98,14 +98,13 @@ def sensitivity_n(
     def removed(item):
         index, size = item
         order = jax.random.uniform(jax.random.fold_in(key, index), (number,), jnp.float32)
-        return (ranking.ranks(order) < size).astype(jnp.float32)
+        return ranking.highest(order, size)
 
     of_each = jnp.asarray(np.append(np.repeat(sizes, num_samples), 0), jnp.int32)
     items = jnp.arange(of_each.size, dtype=jnp.int32), of_each  # the last one is the clean image
-    sums = jax.lax.map(lambda item: (removed(item) * of_feature).sum(), items)
-    answers = removal.scores_without(
+    sums, answers = removal.sums_and_scores_without(
         score_fn, image, target, labels, removed, items,
-        perturb.baseline_image(image, baseline), chunk_size,
+        perturb.baseline_image(image, baseline), chunk_size, of_feature,
     )  # fmt: skip
     sums, drops = (x[:-1].reshape(-1, num_samples) for x in (sums, answers[-1] - answers))
     found = removal.nan_where_broken(saliency, jax.vmap(similarity.pearson)(sums, drops))
