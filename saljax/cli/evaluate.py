@@ -29,11 +29,12 @@ class Shard(click.ParamType):
 @click.command()
 @click.option(
     "--data",
-    metavar="FOLDER",
+    metavar="FOLDER|tfds:NAME",
     required=True,
     type=options.File(),
     help="Photographs: FOLDER/*.jpg; or FOLDER/CLASS/*.jpg or FOLDER/val/CLASS/*.jpg, in folders "
-    "named after their classes.",
+    "named after their classes; or of TensorFlow Datasets, with their boxes, such as "
+    "tfds:voc/2007:test.",
 )
 @click.option(
     "--boxes",

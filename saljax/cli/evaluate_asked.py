@@ -7,7 +7,8 @@ from typing import Any
 import jax
 
 from saljax.cli.console import fetching, say
-from saljax.evaluation import cases, measures, rows
+from saljax.data.annotations import tfds_boxes
+from saljax.evaluation import cases, measures, rows, tfds_cases
 from saljax.evaluation.cases import Complain
 from saljax.evaluation.study import Study
 from saljax.runs import classifier, inputs, store, targets
@@ -57,11 +58,13 @@ def study(
     if about.resize is None:
         raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
     framing = inputs.framing(about, crop, short_side)
+    annotated = _of_tfds(data, boxes)
+    has_boxes = annotated.has_boxes if annotated else boxes is not None
     own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
     known = classifier.load(model, weights, fetching, say, **own)
     compared = rows.rows(methods, settings, about.layer, references)
     compared = [row.equipped(known) for row in compared]
-    measured = measures.measures(metrics, settings, about, boxes is not None)
+    measured = measures.measures(metrics, settings, about, has_boxes)
     names = [row.name for row in compared] + [measure.name for measure in measured]
     for name in settings:
         named(name, names, "method or metric of this table")
@@ -69,9 +72,12 @@ def study(
     choose = targets.one(wanted, known.labels)
     by_label = None if target is None else target == "label"
     store.check_writable(out)
-    found, by_label = cases.gather(
-        data, boxes, known.labels, by_label, number, complain, boxes_format, note
-    )
+    if annotated:
+        found, by_label = tfds_cases.gather(annotated, known.labels, by_label, number, complain)
+    else:
+        found, by_label = cases.gather(
+            data, boxes, known.labels, by_label, number, complain, boxes_format, note
+        )
     batch_size = batch_size or (1 if len(found) == 1 else jax.local_device_count())
     asked = Study(
         classifier=known,
@@ -90,3 +96,12 @@ def study(
         keep=keep_maps,
     )
     return asked, "label" if by_label else wanted
+
+
+def _of_tfds(data: Path, boxes: Path | None) -> tfds_boxes.Annotated | None:
+    """The data set where one is named; None where that is a folder."""
+    if not str(data).startswith(tfds_cases.PREFIX):
+        return None
+    if boxes is not None:
+        raise ValueError(f"--boxes is for folders; {data} has its own, or none")
+    return tfds_boxes.read(*tfds_boxes.named(str(data).removeprefix(tfds_cases.PREFIX)))

@@ -5,6 +5,7 @@ read is known only when a result is looked for, and grain's DataLoader (0.2.18 a
 the last batch where it is not full.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -55,7 +56,7 @@ class Ahead:
 
     def digest(self, case: Case) -> str:
         """SHA-256 of a file; OSError where it cannot be read."""
-        return self._result(self._digests, lambda one: records.sha256(one.path), case)
+        return self._result(self._digests, _sha256, case)
 
     def picture(self, case: Case) -> inputs.Input:
         """What the classifier sees, twice; UnreadableImage where the file is no picture."""
@@ -79,3 +80,9 @@ class Ahead:
             return asked[place].result()
         finally:
             self.waited += time.perf_counter() - start
+
+
+def _sha256(case: Case) -> str:
+    if case.content is None:
+        return records.sha256(case.path)
+    return hashlib.sha256(case.content()).hexdigest()

@@ -4,7 +4,7 @@ Classes are those of the boxes, or of the folders that the pictures lie in.
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ class Case(NamedTuple):
         classes: of each box; None where the classifier knows none by its label. () where all are
             of the target.
         image: the picture for people: its path inside the folder of data.
+        content: gives the bytes of the picture, where it is no file.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Case(NamedTuple):
     size: tuple[int, int] | None
     classes: tuple[int | None, ...] = ()
     image: str = ""
+    content: Callable[[], bytes] | None = None
 
     def of_class(self, target: int) -> "Case":
         """The case without boxes of other classes; those without a class stay."""
@@ -112,19 +114,18 @@ def gather(
             complain(str(folder), f"{text}; left out")
         else:
             note(folder, f"{text}; measured without")
-    class_of = {label: _class(label, labels) for label in {one.label for one in annotations}}
+    class_of = classes({one.label for one in annotations}, labels)
     cases = []
     for path in chosen:
         own, image = of_picture.get(path, []), path.relative_to(folder).as_posix()
         if by_label:
-            found = _by_label(path, own, class_of_path[path], boxes_file, labels, complain)
+            found = by_label_of(path, own, class_of_path[path], boxes_file, class_of, complain)
         else:
-            classes = tuple(class_of[one.label] for one in own for _ in one.corners)
-            found = [Case("", path, None, *_together(own, boxes_file), classes)]
+            found = [unlabelled(path, own, boxes_file, class_of)]
         cases += [case._replace(image=image) for case in found]
     if not cases:
         raise ValueError(f"{folder} and {boxes_file} have no picture in common to explain")
-    return _named(cases), by_label
+    return named(cases), by_label
 
 
 def _pictures(
@@ -218,12 +219,27 @@ def _together(
     return np.concatenate(corners), own[0].size if own else None
 
 
-def _by_label(
+Classes = Mapping[str | None, int | ValueError | None]
+"""Label -> class; or why there is none."""
+
+
+def classes(labels: Iterable[str | None], of_classifier: Sequence[str]) -> Classes:
+    """Find the classes of labels, each once."""
+    found: dict[str | None, int | ValueError | None] = {}
+    for label in labels:
+        try:
+            found[label] = None if label is None else find_class(label, of_classifier)
+        except ValueError as error:
+            found[label] = error
+    return found
+
+
+def by_label_of(
     path: Path,
     own: Sequence[boxes.Annotation],
     of_folder: int | None,
     boxes_file: Path | None,
-    labels: Sequence[str],
+    class_of: Classes,
     complain: Complain,
 ) -> list[Case]:
     """A case a class of the boxes; where they have none, one of the class of the folder."""
@@ -231,26 +247,25 @@ def _by_label(
         return [Case("", path, of_folder, *_together(own, boxes_file))]
     found = []
     for one in own:
-        if one.label is None:
-            complain(path.name, "its boxes have no label; left out")
-            continue
-        try:
-            target = find_class(one.label, labels)
-        except ValueError as error:
-            complain(path.name, f"{error}; left out")
-            continue
-        found.append(Case("", path, target, one.corners, one.size))
+        target = class_of[one.label]
+        if isinstance(target, int):
+            found.append(Case("", path, target, one.corners, one.size))
+        else:
+            complain(path.name, f"{target or 'its boxes have no label'}; left out")
     return found
 
 
-def _class(label: str | None, labels: Sequence[str]) -> int | None:
-    try:
-        return None if label is None else find_class(label, labels)
-    except ValueError:
-        return None
+def unlabelled(
+    path: Path, own: Sequence[boxes.Annotation], boxes_file: Path | None, class_of: Classes
+) -> Case:
+    """The case of a picture whose class is chosen by the classifier's scores."""
+    known = (class_of[one.label] for one in own for _ in one.corners)
+    of_boxes = tuple(one if isinstance(one, int) else None for one in known)
+    return Case("", path, None, *_together(own, boxes_file), of_boxes)
 
 
-def _named(cases: Sequence[Case]) -> list[Case]:
+def named(cases: Sequence[Case]) -> list[Case]:
+    """The cases with names of their own."""
     names = store.distinct_names((case.path for case in cases), ending=store.KEYED)
     return [case._replace(name=name) for case, name in zip(cases, names, strict=True)]
 

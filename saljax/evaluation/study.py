@@ -1,5 +1,6 @@
 """What `saljax evaluate` is asked: methods, metrics, pictures, and how they are cut into blocks."""
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -63,7 +64,8 @@ class Study(NamedTuple):
         """A picture as the classifier sees it, and as people do; see `inputs.read`."""
         resize, crop, padded = self.framing
         shape = self.classifier.about.input_shape
-        return inputs.read(case.path, shape, resize, crop, self.values, padded)
+        content = case.content and io.BytesIO(case.content())
+        return inputs.read(case.path, shape, resize, crop, self.values, padded, content)
 
     @property
     def most_boxes(self) -> int:

@@ -167,7 +167,8 @@ def find_class(text: str, labels: Sequence[str]) -> int:
     Args:
         text: its index in decimal, or its name, which goes first where names are numbers. Upper
             and lower case are the same, and so are underscores and spaces. What stands in
-            parentheses in a name may be left out. For ImageNet also its WordNet id.
+            parentheses in a name may be left out. For ImageNet also its WordNet id, and what begins
+            with it, as in `n02085620-Chihuahua`.
         labels: the names of all classes, in order.
 
     Returns:
@@ -181,8 +182,9 @@ def find_class(text: str, labels: Sequence[str]) -> int:
         if 0 <= int(wanted) < len(labels):
             return int(wanted)
         raise ValueError(f"no class {wanted}: the classes are 0 to {len(labels) - 1}")
-    if wanted in wordnet_ids() and tuple(labels) == imagenet():
-        return wordnet_ids().index(wanted)
+    wordnet_id = wanted.partition("-")[0]
+    if wordnet_id in wordnet_ids() and tuple(labels) == imagenet():
+        return wordnet_ids().index(wordnet_id)
     found = [index for index, label in enumerate(plain) if label == wanted] or [
         index for index, label in enumerate(plain) if label.split(" (")[0] == wanted
     ]

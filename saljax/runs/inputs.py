@@ -160,6 +160,7 @@ def read(
     crop: int | None,
     values: files.Range | None = None,
     padded: bool = False,
+    content: io.BytesIO | None = None,
 ) -> Input:
     """Read a picture, or a .npy or NIfTI file, for a classifier.
 
@@ -170,6 +171,7 @@ def read(
         crop: as `folders.prepare`.
         values: see `files.read_image`.
         padded: as `folders.prepare`.
+        content: what is in the file, where there is none on disk.
 
     Returns:
         The image as the classifier sees it and as people do.
@@ -177,15 +179,15 @@ def read(
     Raises:
         UnreadableImage: not readable, or not an image for this classifier.
     """
-    content = _stdin() if path == STDIN else path
+    given = content or (_stdin() if path == STDIN else path)
     if medical.is_nifti(path):
         array, values, guessed = volume_files.read(path, values)
         array, said = _of_shape(array, input_shape), _said(values, guessed)
         return Input(array, array, array.shape[:-1], values, said)
-    if path.suffix == ".npy" or (isinstance(content, io.BytesIO) and _is_array(content)):
-        array = _of_shape(files.read_array(content, values), input_shape)
+    if path.suffix == ".npy" or (isinstance(given, io.BytesIO) and _is_array(given)):
+        array = _of_shape(files.read_array(given, values), input_shape)
         return Input(array, array, array.shape[:-1], values)
-    opened = files.open_image(content, values)
+    opened = files.open_image(given, values)
     if resize is None or input_shape[-1] != 3:
         raise folders.UnreadableImage(
             f"is a picture with 3 channels; the model takes .npy files of shape {input_shape}"

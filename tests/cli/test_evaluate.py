@@ -14,7 +14,7 @@ from PIL import Image
 
 import saljax
 from saljax import cli, models
-from saljax.data import folders
+from saljax.data import folders, tfds_sources
 from saljax.evaluation import judge, kept_maps
 
 SIZE = 16
@@ -543,6 +543,74 @@ def test_shares_of_the_sides_and_names_with_folders(data, capsys):
     assert evaluate(data, "--no-references", "--boxes-format", "normalized") == 0
     assert record(data)["images"] == expected
     assert record(data)["settings"]["boxes_format"] == "normalized"
+
+
+@pytest.fixture
+def of_tfds(data, monkeypatch):
+    """A function that has the pictures of `data` opened as a data set with such features."""
+
+    class Source(list):
+        pass
+
+    def of_tfds(features, of_each):
+        source = Source(
+            {
+                "image": (data / "in" / f"{i}.png").read_bytes(),
+                "image/filename": f"{i}.png".encode(),
+            }
+            | of_each(i)
+            for i in range(len(PLACES))
+        )
+        source.dataset_info = type("Info", (), {"features": {"image": 1} | features})
+        monkeypatch.setattr(tfds_sources, "opened", lambda name, *more: {"test": source})
+
+    return of_tfds
+
+
+def test_a_data_set_of_tfds(data, capsys, of_tfds, explained):
+    """The table is that of the same pictures and boxes in a folder, and says where they are of."""
+
+    def objects(i):
+        (x, y), (height, width) = PLACES[i], (20, 24)
+        box = np.float32([y / height, x / width, (y + 6) / height, (x + 6) / width])
+        return {"objects": {"bbox": [box], "label": [i % 3]}}
+
+    words = ["--no-references", "--pictures", "1", "--page", "1"]
+    assert evaluate(data, *words, out="folder") == 0
+    names = type("Names", (), {"names": LABELS})
+    of_tfds({"objects": {"label": names}}, objects)
+    run = ["evaluate", "--data", "tfds:coco/2017:test", "--out", str(data / "out"), *QUICK, *words]
+    assert cli.main(run) == 0
+    assert (data / "out/values.csv").read_bytes() == (data / "folder/values.csv").read_bytes()
+    found, expected = record(data), record(data, "folder")
+    assert found["images"] == expected["images"] and found["settings"]["boxes"] is None
+    assert found["title"] == "tiny on tfds:coco/2017:test" and (data / "out/pictures.png").exists()
+    explained.clear()
+    assert cli.main(run) == 0 and explained == []
+    capsys.readouterr()
+    assert cli.main([*run, "--boxes", str(data / "boxes.json")]) == 2
+    assert cli.main([word.replace(":test", ":val") for word in run]) == 2
+    assert cli.main([word.replace("coco", "kitti") for word in run]) == 2
+    boxes, split, family = lines(capsys)
+    assert "--boxes is for folders" in boxes and "no split val; it has test" in split
+    assert "what its boxes mean is not known" in family
+
+
+def test_classes_of_tfds_without_boxes(data, capsys, of_tfds):
+    """Metrics that need none, of the class that is labelled; one that the classifier lacks."""
+    names = type("Names", (), {"names": (*LABELS, "violet")})
+    of_tfds({"label": names}, lambda i: {"label": 3 if i == 4 else i % 3})
+    words = ["--metrics", "skewness", "--no-references", "--methods", "glas"]
+    run = ["evaluate", "--data", "tfds:colors", "--out", str(data / "out"), "--model", "tiny"]
+    run += ["--set", "glas.grid=3", "--batch-size", "2", "--pictures", "0", "--page", "0", *words]
+    assert cli.main(run) == 2
+    (line,) = lines(capsys)
+    assert "4.png: no class is called 'violet'" in line and "left out" in line
+    assert [image["target"]["class"] for image in record(data)["images"]] == [
+        "red", "green", "blue", "red"
+    ]  # fmt: skip
+    assert cli.main([*run, "--metrics", "pointing_game"]) == 2
+    assert "needs --boxes" in lines(capsys)[-1]
 
 
 def test_a_method_or_metric_that_fails_leaves_the_others(data, capsys):

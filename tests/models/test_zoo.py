@@ -132,6 +132,7 @@ def test_imagenet_names():
         ("crane (bird)", 134),
         ("n01440764", 0),
         ("n02099601", 207),
+        ("n02085620-Chihuahua", 151),
     ],
 )
 def test_find_class(text, index):

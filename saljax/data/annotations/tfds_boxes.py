@@ -1,6 +1,7 @@
 """Annotated pictures of TensorFlow Datasets, by random access and without TensorFlow."""
 
 import io
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -26,6 +27,8 @@ They divide what they are given: COCO and CUB edges; Pascal VOC and Oxford's pet
 that count from 1; ImageNet, of which Stanford Dogs is a part, corners inside that count from 0.
 Stanford Cars does not say: that it counts from 1, as the MATLAB that it was made with, is our
 reading."""
+BOXES = "objects", "bbox", "head_bbox"
+"""Features that have boxes."""
 DECIMALS = 2
 """Of corners in pixels: as many as COCO has; shares are of 32 bits, which leave more uncertain."""
 FOREGROUND = {"caltech_birds2011": lambda mask: mask > 0, "oxford_iiit_pet": lambda mask: mask == 1}
@@ -39,18 +42,29 @@ class Annotated(NamedTuple):
         number: of pictures.
         example: from its place among them to its annotations.
         picture: from its place to the picture; raises `folders.UnreadableImage`.
+        content: from its place to the bytes of its file.
+        has_boxes: there are any; else classes alone.
     """
 
     number: int
     example: Callable[[int], Example]
     picture: Callable[[int], Picture]
+    content: Callable[[int], bytes]
+    has_boxes: bool
+
+
+def named(text: str) -> tuple[str, str | None]:
+    """`voc/2007:test` is the split test of voc/2007; `cars196:2.1.0` a version, and no split."""
+    name, colon, split = text.rpartition(":")
+    return (text, None) if not colon or re.fullmatch(r"[\d.*]*", split) else (name, split)
 
 
 def read(name: str, split: str | None = None) -> Annotated:
     """Open the annotated pictures of a data set that was prepared for random access.
 
     Args:
-        name: as `tensorflow_datasets.data_source` takes it, such as `voc/2007`; of `CONVENTIONS`.
+        name: as `tensorflow_datasets.data_source` takes it, such as `voc/2007`: of `CONVENTIONS`,
+            or a data set of pictures with a `label` and without boxes, such as `imagenet2012`.
         split: None for the first of `labelled.HELD_OUT` there is.
 
     Returns:
@@ -61,22 +75,32 @@ def read(name: str, split: str | None = None) -> Annotated:
             `tfds_sources.read_tfds`.
     """
     family = name.split("/")[0].split(":")[0]
-    if family not in CONVENTIONS:
-        raise ValueError(f"tfds:{name} is not known to have boxes; {', '.join(CONVENTIONS)} are")
     splits = tfds_sources.opened(name, "image")
     chosen = split or labelled.first_held_out(splits)
     if chosen not in splits:
         what = f"split {split}" if split else "split to test on"
         raise ValueError(f"tfds:{name} has no {what}; it has {', '.join(splits)}")
     source = splits[chosen]
+    features = source.dataset_info.features
+    has_boxes = any(key in features for key in BOXES)
+    if has_boxes and family not in CONVENTIONS:
+        known = ", ".join(CONVENTIONS)
+        raise ValueError(f"tfds:{name}: what its boxes mean is not known here; of {known} it is")
+    if "image" not in features or not (
+        has_boxes or ("label" in features and hasattr(features["label"], "names"))
+    ):
+        raise ValueError(f"tfds:{name} is not made of pictures with boxes or classes")
 
     def example(index: int) -> Example:
-        return _example(source[index], source.dataset_info.features, family, f"{chosen} {index}")
+        return _example(source[index], features, family, f"{chosen} {index}")
 
     def picture(index: int) -> Picture:
-        return folders.read_image(io.BytesIO(source[index]["image"]))
+        return folders.read_image(io.BytesIO(content(index)))
 
-    return Annotated(len(source), example, picture)
+    def content(index: int) -> bytes:
+        return source[index]["image"]
+
+    return Annotated(len(source), example, picture, content, has_boxes)
 
 
 def _example(one: Mapping[str, Any], features: Any, family: str, place: str) -> Example:
@@ -85,7 +109,9 @@ def _example(one: Mapping[str, Any], features: Any, family: str, place: str) -> 
     size = height, width
     file = one.get("image/filename", one.get("file_name", b""))
     name = file.decode() if isinstance(file, bytes) else str(file)
-    label = features["label"].names[int(one["label"])] if "label" in features else None
+    label = None
+    if "label" in features and int(one["label"]) >= 0:  # -1 where nobody may know
+        label = features["label"].names[int(one["label"])]
     if "objects" in features:
         found = _objects(one["objects"], features["objects"], family, size, label)
     else:

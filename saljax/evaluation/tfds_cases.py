@@ -1,0 +1,58 @@
+"""What is to be explained and judged of a data set of TensorFlow Datasets."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from saljax.data.annotations.example import by_class
+from saljax.data.annotations.tfds_boxes import Annotated
+from saljax.data.box_files import Annotation
+from saljax.evaluation.cases import Case, Complain, by_label_of, classes, named, unlabelled
+
+PREFIX = "tfds:"
+"""What begins the name of a data set where a folder may be named."""
+
+
+def gather(
+    annotated: Annotated,
+    of_classifier: Sequence[str],
+    by_label: bool | None,
+    number: int | None,
+    complain: Complain,
+) -> tuple[list[Case], bool]:
+    """Bring pictures, classes and boxes together, as `cases.gather` does those of a folder.
+
+    Args:
+        annotated: the data set; all its pictures are read once for their classes, and not decoded.
+        of_classifier: names of its classes.
+        by_label: see `cases.gather`; None: by label.
+        number: only the first pictures.
+        complain: about what is left out.
+
+    Returns:
+        Cases in the order of the data set, and whether targets are those of labels.
+
+    Raises:
+        ValueError: nothing can be explained.
+    """
+    by_label = by_label is not False
+    found: list[Case] = []
+    for index in range(min(annotated.number, number or annotated.number)):
+        example = annotated.example(index)
+        path, own = Path(example.image), [Annotation(*one) for one in by_class([example])]
+        class_of = _classes(tuple(one.label for one in own), tuple(of_classifier))
+        if by_label:
+            of_picture = by_label_of(path, own, None, path, class_of, complain)
+        else:
+            of_picture = [unlabelled(path, own, path, class_of)]
+        content = functools.partial(annotated.content, index)
+        given = {"image": example.image, "content": content}
+        if not annotated.has_boxes:
+            given |= {"corners": None, "classes": ()}
+        found += [case._replace(**given) for case in of_picture]
+    if not found:
+        raise ValueError("none of its classes is one of the classifier")
+    return named(found), by_label
+
+
+_classes = functools.lru_cache(maxsize=1024)(classes)
