@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import saljax
+from saljax.core.work import multiplications
+from saljax.methods.perturbation.glas import responses
 from saljax.ops import gaussians, maps
 
 
@@ -196,7 +198,105 @@ def test_several_targets_cost_the_same_passes():
         )
 
 
-@pytest.mark.parametrize("method", [saljax.glas, saljax.rglas])
+def searched_literally(answers, clean, grid, num_passes):
+    """f_l and f_s from passes for some of (light, row, column) and (shadow, ...), one by one."""
+    cells = list(itertools.product(range(grid), range(grid)))
+    every = list(itertools.product((0, 1), cells))
+
+    def neighbors(cell):
+        steps = [(cell[0] + a, cell[1] + b) for a, b in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+        return [c for c in steps if c in cells]
+
+    def fill(seen):
+        known = [{c: answers[part][c] for p, c in seen if p == part} for part in (0, 1)]
+        means = [sum(k.values()) / max(len(k), 1) for k in known]
+        now = [{c: known[part].get(c, means[part]) for c in cells} for part in (0, 1)]
+        for _ in range(4 * 3**2):
+            now = [
+                {
+                    c: known[part][c]
+                    if c in known[part]
+                    else sum(now[part][n] for n in neighbors(c)) / len(neighbors(c))
+                    for c in cells
+                }
+                for part in (0, 1)
+            ]
+        return now[0], {c: abs(clean - now[1][c]) + 1e-5 for c in cells}
+
+    ends = [i for i in range(grid) if i in (0, 3, grid - 1, grid - 4)]
+    first = [(part, (i, j)) for part in (0, 1) for i in ends for j in ends]
+    seen, rounds = [], [num_passes // 8] * 8
+    rounds[0] -= 1  # the clean image
+    for passes in rounds:
+        light, shadow = fill(seen)
+        left = [p for p in every if p not in seen]
+        rank = {p: math.inf if p in first else light[p[1]] * shadow[p[1]] for p in left}
+        seen += sorted(left, key=lambda p: -rank[p])[:passes]
+    return fill(seen)
+
+
+def test_fewer_passes_go_where_the_map_is_large():
+    shape, grid, num_passes = (14, 14, 3), 7, 42
+    score_fn, image = scorer(shape), picture(shape)
+    settings = dict(sigma_light=1.5, sigma_shadow=1.5)
+    every = gaussians.grid_centers(shape[:-1], grid)
+    pixels = 1.5 * 14 / 15
+    plain = (score_fn, image, 1, every, pixels, pixels)
+    f_l, f_s = responses(*plain, "fusion", 0.0, 0.0, 100)
+    clean = float(score_fn(image[None])[0, 1])
+    darkened = [
+        float(
+            score_fn((image * (1 - saljax.gaussian_mask((14, 14), mu, pixels)[..., None]))[None])[
+                0, 1
+            ]
+        )
+        for mu in every
+    ]
+    cells = list(itertools.product(range(grid), range(grid)))
+    answers = [dict(zip(cells, map(float, f), strict=True)) for f in (f_l, darkened)]
+    light, shadow = searched_literally(answers, clean, grid, num_passes)
+    products = jnp.asarray([light[c] * shadow[c] / grid**2 for c in cells], jnp.float32)
+    expected = gaussians.spread_points(products, every, (14, 14), 6 * 14 / 15)
+    found = saljax.glas(score_fn, image, 1, grid=grid, num_passes=num_passes, **settings)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    full = saljax.glas(score_fn, image, 1, grid=grid, **settings)
+    assert float(jnp.abs(found - full).max()) > 1e-3 * float(full.max())
+
+
+def test_as_many_passes_as_the_grid_asks_for_are_the_whole_grid():
+    shape = (8, 8, 3)
+    score_fn, image = scorer(shape), picture(shape)
+    for parts, passes in [("light", 16), ("shadow", 17), ("fusion", 33)]:
+        settings = dict(grid=4, parts=parts)
+        full = saljax.glas(score_fn, image, 1, **settings)
+        again = saljax.glas(score_fn, image, 1, num_passes=passes, **settings)
+        np.testing.assert_array_equal(again, full)
+        fewer = saljax.glas(score_fn, image, 1, num_passes=passes - 1, **settings)
+        assert float(jnp.abs(fewer - full).max()) > 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "grid", "num_passes"), [((16, 2), 12, 17), ((9, 9, 3), 7, 50), ((4, 5, 6, 1), 4, 99)]
+)
+def test_passes_are_counted_at_any_rank(shape, grid, num_passes):
+    score_fn, image = scorer(shape), picture(shape)
+    one = multiplications(score_fn, image[None])
+
+    def spread(**settings):
+        return multiplications(
+            lambda x: saljax.glas(
+                score_fn, x, jnp.asarray([0, 2]), grid=grid, chunk_size=999, **settings
+            ),
+            image,
+        )
+
+    spent = spread(num_passes=num_passes) - spread() + one * (2 * grid ** (len(shape) - 1) + 1)
+    assert spent == one * (num_passes // 8 * 8)
+
+
+@pytest.mark.parametrize(
+    "method", [saljax.glas, saljax.rglas, functools.partial(saljax.glas, num_passes=25)]
+)
 def test_chunk_size_jit_and_vmap_change_nothing(method):
     shape = (8, 8, 3)
     score_fn, images = scorer(shape), jnp.stack([picture(shape, seed) for seed in range(3)])
@@ -230,6 +330,9 @@ def test_memory_does_not_grow_with_the_number_of_search_points():
         ({"unit": "inch"}, "unit"),
         ({"distance": "city"}, "distance"),
         ({"points": jnp.zeros((4, 3))}, r"`points` must be \(P, 2\)"),
+        ({"points": jnp.zeros((4, 2)), "num_passes": 3}, "give no `points`"),
+        ({"num_passes": 0}, "`num_passes` must be greater than 0"),
+        ({"num_passes": 23}, "`num_passes` must be at least 24 for this grid; got 23"),
     ],
 )
 @pytest.mark.usefixtures("as_users_run")

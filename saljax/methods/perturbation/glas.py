@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 from saljax.core import checks, chunks, scores
 from saljax.core.ask import ask
 from saljax.core.types import Baseline, Image, Saliency, ScoreFn, Target
+from saljax.methods.perturbation.glas_search import score_some
 from saljax.ops import gaussians, images, perturb
 
 Parts = Literal["fusion", "light", "shadow"]
@@ -34,6 +35,7 @@ def glas(
     baseline: Baseline = 0.0,
     floor: float = 1e-5,
     points: Float[Array, "points rank"] | None = None,
+    num_passes: int | None = None,
     chunk_size: int | None = None,
 ) -> Saliency:
     """Light and darken the image around each search point; fuse what the classifier says.
@@ -43,7 +45,8 @@ def glas(
     S(x)    = 1/|Omega| sum_mu exp(-|x - mu|^2 / sigma_spatial^2) f_l(mu) f_s(mu)
 
     G is a Gaussian of peak 1 (`saljax.gaussian_mask`). Small sigmas pinpoint the part that decides,
-    large ones the object. A map costs grid^rank passes for light and grid^rank + 1 for shadow.
+    large ones the object. A map costs grid^rank passes for light and grid^rank + 1 for shadow, or
+    `num_passes`.
 
         saljax.glas(score_fn, image, target, sigma_light=3.0)
 
@@ -63,6 +66,11 @@ def glas(
             the image.
         floor: lambda, keeps a point that only its light speaks for.
         points: Omega, (P, rank) in array indices, instead of the grid.
+        num_passes: passes to spend at most; None, or as many as the grid asks for, is the whole
+            grid. With fewer, f_l and f_s are asked at points a few cells apart, then where
+            f_l f_s is largest so far, and are the mean of their neighbors elsewhere
+            (`saljax.methods.perturbation.glas_search`). Several classes share the passes, so that
+            the map of one depends a little on the others.
         chunk_size: perturbed images scored at a time; memory only, never the result.
             None: see `saljax.core.chunks.fitting`.
 
@@ -70,8 +78,9 @@ def glas(
         (*spatial) map >= 0, or (T, *spatial), in the scale of S; larger is more important.
 
     Raises:
-        ValueError: a sigma, `grid` or `chunk_size` that is not above 0, an unknown choice of
-            `parts`, `unit` or `distance`, or points of another rank than the image.
+        ValueError: a sigma, `grid`, `num_passes` or `chunk_size` that is not above 0, an unknown
+            choice of `parts`, `unit` or `distance`, points of another rank than the image, or
+            `num_passes` with points or too few for the corners of the grid.
 
     Source: the GLAS paper, equations 1 to 3, and its ablation for `parts`. Deviations, all because
     the paper contradicts itself: `floor` is 1e-5 where 10^5 is printed (fusion would equal light);
@@ -85,12 +94,15 @@ def glas(
     """
     checks.one_of(("squared", "euclidean"), distance=distance)
     checks.positive(sigma_spatial=sigma_spatial)
+    checks.count(num_passes=num_passes)
+    if points is not None and num_passes is not None:
+        raise ValueError("`num_passes` chooses among the points of the grid; give no `points`.")
     spatial = images.space(image)
     pixels = pixels_per_unit(unit, spatial)
     centers = search_points(spatial, grid, points)
     light, shadow = responses(
         score_fn, image, target, centers, sigma_light * pixels, sigma_shadow * pixels,
-        parts, baseline, floor, chunk_size,
+        parts, baseline, floor, chunk_size, num_passes,
     )  # fmt: skip
 
     def fuse(values: Float[Array, " points"]) -> Float[Array, "*spatial"]:
@@ -116,6 +128,7 @@ def responses(
     baseline: Baseline,
     floor: float,
     chunk_size: int | None,
+    num_passes: int | None = None,
 ) -> tuple[Float[Array, "points *classes_asked"], Float[Array, "points *classes_asked"]]:
     """What the classifier says of the light and the shadow at each center; see `glas`.
 
@@ -133,6 +146,7 @@ def responses(
         baseline: see `glas`.
         floor: see `glas`.
         chunk_size: see `glas`.
+        num_passes: see `glas`; the centers are then those of a grid.
 
     Returns:
         f_l and f_s, each (P,), or (P, T) for T targets.
@@ -155,11 +169,26 @@ def responses(
 
     asked = {"light": [lights], "shadow": [shadows, clean], "fusion": [lights, shadows, clean]}
     together = jax.tree.map(lambda *x: jnp.concatenate(x), *asked[parts])
-    answers = chunks.map_over(score, together, chunk_size)
+    every = len(together[0])
 
-    light, shadow = answers[:number], jnp.abs(answers[-1:] - answers[-1 - number : -1]) + floor
-    one = jnp.ones_like(light)
-    return (one if parts == "shadow" else light), (one if parts == "light" else shadow)
+    def factors(answers):
+        light, shadow = answers[:number], jnp.abs(answers[-1:] - answers[-1 - number : -1]) + floor
+        one = jnp.ones_like(light)
+        return (one if parts == "shadow" else light), (one if parts == "light" else shadow)
+
+    def score_chunks(perturbations):
+        return chunks.map_over(score, perturbations, chunk_size)
+
+    if num_passes is None or num_passes >= every:
+        return factors(score_chunks(together))
+
+    def values_of(answers):
+        light, shadow = factors(answers)
+        return light * shadow
+
+    rank = image.ndim - 1
+    grid = round(number ** (1 / rank))
+    return factors(score_some(score_chunks, together, values_of, grid, rank, num_passes))
 
 
 def pixels_per_unit(unit: Unit, spatial: tuple[int, ...]) -> float:
