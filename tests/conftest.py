@@ -1,6 +1,8 @@
-"""Eight virtual CPU devices, strict dtypes, and the small scorers that tests share."""
+"""Eight virtual CPU devices, strict dtypes, and programs that are lowered at less cost."""
 
+import functools
 import os
+import threading
 from importlib.metadata import version
 
 # The tests spend their time compiling tiny programs: less than half without LLVM's optimizations
@@ -21,9 +23,32 @@ if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):  # nothing is left in the ca
 import jax
 import jaxtyping
 import pytest
+from jax._src.interpreters import mlir
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+def _shared(make_context, uses=200):
+    """One context of MLIR for many programs of a thread, and not one for each.
+
+    To make one costs 10 ms, a third of all that a tiny program costs before XLA has it. What a
+    context has seen stays in memory, hence a new one now and then.
+    """
+    local = threading.local()
+
+    @functools.wraps(make_context)
+    def context():
+        local.count = getattr(local, "count", -1) + 1
+        if local.count % uses == 0:
+            local.context = make_context()
+        return local.context
+
+    return context
+
+
+if hasattr(mlir, "make_ir_context"):  # private to JAX: where it is gone tests are only slower
+    mlir.make_ir_context = _shared(mlir.make_ir_context)
 
 
 @pytest.fixture
