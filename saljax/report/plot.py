@@ -10,6 +10,7 @@ try:
 except ImportError:
     raise ImportError("pictures need matplotlib: pip install 'saljax[cli]'") from None
 
+from saljax.ops import images
 from saljax.report import grids
 
 
@@ -37,7 +38,8 @@ def plot(
     stand the values at the ends of its colors.
 
     Args:
-        image: (*spatial, C) in [0, 1], a signal, picture or volume; or a list of them, a row each.
+        image: (*spatial, C) in [0, 1], or bytes, a signal, picture or volume; or a list of them, a
+            row each.
         saliency: raw map (*spatial); several as (M, *spatial), as a list, or as a dictionary
             caption -> map. Of a list of images a list of these.
         title: large above each row, such as the class and its probability; one a row.
@@ -54,23 +56,26 @@ def plot(
         A matplotlib figure: notebooks show it, `savefig` writes it as PNG, PDF or SVG.
 
     Raises:
-        ValueError: a map is not of the rank of its image, or lists are of different lengths.
+        ValueError: an image is not in [0, 1], a map is not of its rank, or lists are of different
+            lengths.
     """
     many = isinstance(image, list | tuple)
-    images, maps = (list(image), list(saliency)) if many else ([image], [saliency])
-    titles = [title] * len(images) if isinstance(title, str) else list(title)
-    if not len(images) == len(maps) == len(titles):
+    shown, maps = (list(image), list(saliency)) if many else ([image], [saliency])
+    titles = [title] * len(shown) if isinstance(title, str) else list(title)
+    if not len(shown) == len(maps) == len(titles):
         raise ValueError(
             "there must be a map and a title for each image; got "
-            f"{len(images)} images, {len(maps)} maps and {len(titles)} titles."
+            f"{len(shown)} images, {len(maps)} maps and {len(titles)} titles."
         )
     place = None
     if crop is not None:
         left, top, right, bottom = map(float, crop)
         place = left, top, right, bottom
     rows = []
-    for one, of_one, words in zip(images, maps, titles, strict=True):
+    for one, of_one, words in zip(shown, maps, titles, strict=True):
         picture = np.asarray(one)
+        picture = picture / np.float32(255) if picture.dtype == np.uint8 else picture
+        images.check(picture)
         named = _named(of_one, picture, captions)
         if len(named) == 1 and not next(iter(named)):
             row = grids.explanation(picture, named[""], words, detail, place=place)

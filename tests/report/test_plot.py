@@ -63,11 +63,18 @@ def test_outline_and_boxes_are_drawn_on_the_picture():
         (PICTURE, {"a": np.zeros(8)}, {}, r"2 axes; got \(8,\) for a"),
         (PICTURE, [MAP, MAP], {"captions": ["a"]}, "`captions` must be 2, one a map; got 1"),
         ([PICTURE, PICTURE], [MAP], {}, "got 2 images, 1 maps and 2 titles"),
+        (255 * PICTURE, MAP, {}, "colors up to 127.5. Divide them by 255"),
     ],
 )
 def test_what_does_not_go_together_is_said(image, saliency, keywords, says):
     with pytest.raises(ValueError, match=says):
         saljax.plot(image, saliency, **keywords)
+
+
+def test_bytes_are_drawn_as_the_fractions_that_they_stand_for():
+    colors = np.linspace(0, 255, 288).astype(np.uint8).reshape(8, 12, 3)
+    drawn = [saljax.plot(one, MAP)._repr_png_() for one in (colors, colors / np.float32(255))]
+    assert drawn[0] == drawn[1]
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
