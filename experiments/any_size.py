@@ -19,7 +19,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import resource
 import signal
 import subprocess
 import sys
@@ -33,8 +32,8 @@ from PIL import Image
 
 from saljax.data import birdlets
 
-SEED, OF_EACH = 41, 4
-"""Of the birds, and pictures of each: as it is drawn and mirrored, in two lights."""
+SEED, OF_EACH = 41, 10
+"""Of the birds, and pictures of each: as it is drawn and mirrored, in five lights."""
 METHODS = ("grad_cam", "gradient", "input_x_gradient")
 METRICS = ("pointing_game", "relevance_mass", "score_drop", "sparseness")
 BATCH, BLOCK = 32, 256
@@ -53,7 +52,7 @@ def draw(folder: pathlib.Path, index: int) -> list[dict]:
     found = []
     for number in range(OF_EACH):
         image = bird.image[:, ::-1] if number % 2 else bird.image
-        pixels = np.round((255, 215)[number // 2] * image).astype(np.uint8)
+        pixels = np.round((255 - 10 * (number // 2)) * image).astype(np.uint8)
         name = f"{index:06}-{number}.png"
         Image.fromarray(pixels).save(folder / name)
         label = birdlets.SPECIES[bird.label]
@@ -147,21 +146,24 @@ class Watched:
         self.process = subprocess.Popen(
             command, start_new_session=True, stdout=subprocess.PIPE, text=True
         )
-        self.memory: list[tuple[int, int]] = []
-        """Files of results there, and MiB."""
+        self.seen: list[tuple[int, int, float]] = []
+        """Again and again: files of results there, MiB, and processor seconds so far."""
         threading.Thread(target=self._look, daemon=True).start()
 
     def _look(self) -> None:
         while self.process.poll() is None:
+            place = pathlib.Path(f"/proc/{self.process.pid}")
             try:
-                text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+                lines = (place / "status").read_text().splitlines()
+                times = (place / "stat").read_text().rpartition(")")[2].split()[11:13]
             except OSError:
                 return
-            lines = dict(line.split(":", 1) for line in text.splitlines())
-            if "VmRSS" in lines:
-                memory = int(lines["VmRSS"].split()[0]) >> 10
-                self.memory.append((len(self.blocks()), memory))
-            time.sleep(1)
+            facts = dict(line.split(":", 1) for line in lines)
+            if "VmRSS" in facts:
+                seconds = sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+                memory = int(facts["VmRSS"].split()[0]) >> 10
+                self.seen.append((len(self.blocks()), memory, seconds))
+            time.sleep(0.5)
 
     def blocks(self) -> list[pathlib.Path]:
         """Of the last method, in the order of their time."""
@@ -176,16 +178,16 @@ class Watched:
         os.killpg(self.process.pid, signal.SIGCONT)
         return time.time() - start, found
 
-    def at(self, blocks: int) -> int:
-        """MiB, when so many blocks were there."""
-        return next((mib for there, mib in self.memory if there >= blocks), self.memory[-1][1])
+    def at(self, blocks: int) -> tuple[int, int, float]:
+        """What was seen when so many blocks were there."""
+        return next((one for one in self.seen if one[0] >= blocks), self.seen[-1])
 
 
 def measured(folder: pathlib.Path, number: int) -> dict[str, str]:
     """Run the command beside the bare calls."""
     out, bare, of_bare = folder / "whole", Bare(folder), []
     of_bare.append(bare.seconds())
-    start, before = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.time()
     watched = Watched(words(folder, "whole"), out)
     half, pause = number // BLOCK // 2, 0.0
     while watched.process.poll() is None and len(watched.blocks()) < half:
@@ -196,16 +198,17 @@ def measured(folder: pathlib.Path, number: int) -> dict[str, str]:
     said, _ = watched.process.communicate()
     if watched.process.returncode:
         raise SystemExit("the command failed")
-    whole, after = time.time() - start - pause, resource.getrusage(resource.RUSAGE_CHILDREN)
+    whole = time.time() - start - pause
     of_bare.append(bare.seconds())
     times = [path.stat().st_mtime for path in watched.blocks()]
     steady = (number - BLOCK) / (times[-1] - times[0] - pause)
     clock, processor = np.mean(of_bare, axis=0)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    first, last = watched.at(1), watched.at(len(times))
+    used = (last[2] - first[2]) / (number - BLOCK * first[0])
     files = results(out)
     sizes = sum(path.stat().st_size for path in files)
     tenth = max(number // BLOCK // 10, 1)
-    memory = {share: watched.at(share * tenth) for share in (1, 2, 4, 6, 8, 10)}
+    memory = [str(watched.at(share * tenth)[1]) for share in (1, 2, 4, 6, 8, 10)]
     bare_times = ", ".join(f"{1 / seconds:.1f}" for seconds, _ in of_bare)
     return {
         "pictures, methods, metrics": f"{number}, {len(METHODS)}, {len(METRICS)}",
@@ -213,10 +216,9 @@ def measured(folder: pathlib.Path, number: int) -> dict[str, str]:
         "pictures a second, between its first block and its last": f"{steady:.1f}",
         "pictures a second, bare calls before, in the middle, after": bare_times,
         "the command's of the bare calls'": f"{steady * clock:.2f}",
-        "processor seconds a picture, command (with its start) and bare": f"{used / number:.4f}, "
-        f"{processor:.4f}",
-        "MiB after 10, 20, 40, 60, 80, 100 % of the pictures": ", ".join(map(str, memory.values())),
-        "most MiB, with the table": str(max(memory for _, memory in watched.memory)),
+        "processor seconds a picture, command (likewise) and bare": f"{used:.4f}, {processor:.4f}",
+        "MiB after 10, 20, 40, 60, 80, 100 % of the pictures": ", ".join(memory),
+        "most MiB, with the table": str(max(mib for _, mib, _ in watched.seen)),
         "files": f"{len(files)}, {sizes >> 20} MiB",
         "said": said.strip().splitlines()[-1].rpartition("; ")[2],
     }
