@@ -26,6 +26,18 @@ Damaged = Callable[[Path], None]
 _BROKEN = (zipfile.BadZipFile, ValueError, KeyError, EOFError)
 
 
+class DamagedError(OSError):
+    """Maps of a file cannot be read, though its entries can.
+
+    Attributes:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path):
+        super().__init__(f"{path}: is damaged; remove it and run again")
+        self.path = path
+
+
 class Place(NamedTuple):
     """Where a map lies."""
 
@@ -70,6 +82,11 @@ class Shelf:
         except _BROKEN:
             self.damaged(path)
             return {}
+
+    def forget(self) -> None:
+        """Look again which files there are."""
+        self._last = None, {}
+        self.__dict__.pop("elsewhere", None)
 
     def recall(self, path: Path) -> dict[str, Entry]:
         """As `entries`, those of the last file without reading it again."""
@@ -144,12 +161,12 @@ def as_kept(saliency: np.ndarray, keep: Keep) -> np.ndarray:
 
 
 def read_map(place: Place) -> np.ndarray:
-    """A map; OSError where its file is not there or damaged."""
+    """A map; OSError where its file is not there, DamagedError where it is damaged."""
     try:
         maps, scales = _of_file(place.path, place.path.stat().st_mtime_ns)
         saliency = maps[place.index]
     except (*_BROKEN, IndexError):
-        raise OSError(f"{place.path}: is damaged; remove it and run again") from None
+        raise DamagedError(place.path) from None
     return saliency if scales is None else saliency.astype(np.float32) * scales[place.index]
 
 

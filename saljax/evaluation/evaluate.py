@@ -98,6 +98,16 @@ class Work:
 
     def __call__(self, number: int, files: Ahead) -> list[Done]:
         """Do what is left to be done of a block; what is known of its cases."""
+        while True:
+            try:
+                return self._once(number, files)
+            except blocks.DamagedError as error:
+                self._damaged(error.path)
+                error.path.unlink(missing_ok=True)
+                for shelf in (self._of_images, *self._of_rows.values()):
+                    shelf.forget()
+
+    def _once(self, number: int, files: Ahead) -> list[Done]:
         study, judged_here = self._study, list[Judged]()
         images = blocks.Block(self._of_images, number)
         rows = {row: blocks.Block(one, number) for row, one in self._of_rows.items()}
