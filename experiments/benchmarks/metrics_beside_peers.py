@@ -9,7 +9,7 @@ torchvision are installed beside saljax as CONTRIBUTING.md explains; then
     taskset -c 0 python experiments/benchmarks/metrics_beside_peers.py \
         --weights resnet18.safetensors
 
-Without --weights it is a small network of convolutions with random weights, at 64 pixels, where
+Without --weights it is a small network of convolutions with random weights, at --size pixels, where
 what libraries do between the passes counts. On one core all use one thread, and processor time can
 be compared on a machine that is not quiet.
 
@@ -43,6 +43,7 @@ from saljax.metrics.robustness import parameters
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from agreement_with_peers import network, photographs  # noqa: E402
+from torchvision_logits import import_torchvision  # noqa: E402
 
 METRICS = (
     "faithfulness correlation", "infidelity", "max-sensitivity", "parameter randomization", "ROAD"
@@ -201,6 +202,7 @@ def of_captum(model, images, targets):
 
 def of_grad_cam(model, images, targets):
     """Metric -> what to run."""
+    import_torchvision()
     import torch  # pyright: ignore[reportMissingImports]
     from pytorch_grad_cam.metrics.road import ROADCombined  # pyright: ignore[reportMissingImports]
     from pytorch_grad_cam.utils.model_targets import (  # pyright: ignore[reportMissingImports]
@@ -233,13 +235,13 @@ def line(metric, library, taken, passes, note=""):
     print(f"| {metric} | {library} | {cells} |", flush=True)
 
 
-def main(weights, number, libraries, asked):
+def main(weights, number, libraries, asked, size):
     import torch  # pyright: ignore[reportMissingImports]
 
     warnings.simplefilter("ignore")
     cores = len(os.sched_getaffinity(0))
     torch.set_num_threads(cores)
-    images, targets = photographs(number, *((256, 224) if weights else (72, 64)))
+    images, targets = photographs(number, *((256, 224) if weights else (size * 8 // 7, size)))
     if weights:
         score_fn = saljax.models.load("resnet18", weights)
         _, model = network(weights, False, "resnet18")
@@ -249,12 +251,14 @@ def main(weights, number, libraries, asked):
     given = np.ascontiguousarray(np.moveaxis(images, -1, 1))
     with torch.no_grad():
         apart = np.abs(model(torch.from_numpy(given)).numpy() - np.asarray(score_fn(images))).max()
+        bare = seconds(lambda: model(torch.from_numpy(given)))
     passed = []
     model.register_forward_pre_hook(lambda module, inputs: passed.append(len(inputs[0])))
     print(f"{platform.machine()}, {cores} cores, JAX {jax.__version__}, torch ", end="")
     print(f"{torch.__version__}, {number} photographs, scores at most {apart:.1e} apart\n")
     print("| metric | library | s | CPU s | images through the network | a CPU s | |")
     print("|---|---|---|---|---|---|---|", flush=True)
+    line("bare forward", "torch", bare, number)
     if "saljax" in libraries:
         y = np.asarray(targets, np.int32)
         saliencies = np.asarray(saljax.explain(saljax.gradient, score_fn, images, y))
@@ -291,6 +295,7 @@ if __name__ == "__main__":
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--number", type=int, default=4)
     parser.add_argument("--libraries", nargs="+", default=list(LIBRARIES))
+    parser.add_argument("--size", type=int, default=64, help="of pictures for the small network")
     parser.add_argument("--metrics", nargs="+", default=list(METRICS))
     options = parser.parse_args()
-    main(options.weights, options.number, options.libraries, options.metrics)
+    main(options.weights, options.number, options.libraries, options.metrics, options.size)

@@ -71,7 +71,7 @@ def test_imputation_by_hand():
     hole[2:5, 3:7] = True
     np.testing.assert_allclose(fill(affine, hole), affine, atol=1e-5)
     assert (fill(IMAGE, np.zeros(SHAPE, bool), noise=0.5) == IMAGE).all()
-    weights = imputation.neighbors(jnp.ones((4, 5, 6, 1)))[1:-1, 1:-1, 1:-1]
+    weights = imputation.neighbors(jnp.ones((1, 4, 5, 6)))[0, 1:-1, 1:-1, 1:-1]
     np.testing.assert_allclose(weights, 1, rtol=1e-6)
 
 

@@ -1,7 +1,10 @@
 """Noisy linear imputation: missing pixels as the weighted mean of their neighbors."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
+from jax.custom_batching import sequential_vmap
 from jaxtyping import Array, Bool, Float, Key
 
 from saljax.core.types import Image
@@ -37,23 +40,39 @@ def impute(
     Returns:
         (*spatial, C); where nothing is missing it is the image.
     """
-    hole = missing.astype(jnp.float32)[..., None]
-    known = image.astype(jnp.float32) * (1 - hole)
-    weights = neighbors(jnp.ones_like(hole))
-    start = hole * (known.sum(range(image.ndim - 1), keepdims=True) / (1 - hole).sum())
-
-    def operate(values):
-        return hole * (weights * values - neighbors(hole * values)) + (1 - hole) * values
-
-    filled, _ = jax.scipy.sparse.linalg.cg(
-        operate, hole * neighbors(known), start, tol=tolerance, maxiter=MOST_STEPS,
-        M=lambda residual: residual / weights,
-    )  # fmt: skip
+    values = jnp.moveaxis(image.astype(jnp.float32), -1, 0)
+    filled = jnp.moveaxis(_solver(tolerance)(values, missing), 0, -1)
     drawn = noise * jax.random.normal(key, image.shape, jnp.float32)
-    return perturb.blend(image, 1 - hole[..., 0], (filled + drawn).astype(image.dtype))
+    return perturb.blend(
+        image, (~missing).astype(jnp.float32), (filled + drawn).astype(image.dtype)
+    )
 
 
-def neighbors(values: Float[Array, "*spatial channels"]) -> Float[Array, "*spatial channels"]:
+def _solver(tolerance: float) -> Callable:
+    """(channels, *spatial), missing -> (channels, *spatial), what is missing found.
+
+    On a CPU it takes many images one after the other: each then has its own number of steps, and
+    stays in the cache, which together is a third of the time.
+    """
+
+    def solve(values, missing):
+        hole = missing.astype(jnp.float32)[None]
+        known, weights = values * (1 - hole), neighbors(jnp.ones_like(hole))
+        start = hole * (known.sum(range(1, values.ndim), keepdims=True) / (1 - hole).sum())
+
+        def operate(values):
+            return hole * (weights * values - neighbors(hole * values)) + (1 - hole) * values
+
+        filled, _ = jax.scipy.sparse.linalg.cg(
+            operate, hole * neighbors(known), start, tol=tolerance, maxiter=MOST_STEPS,
+            M=lambda residual: residual / weights,
+        )  # fmt: skip
+        return filled
+
+    return sequential_vmap(solve) if jax.default_backend() == "cpu" else solve
+
+
+def neighbors(values: Float[Array, "channels *spatial"]) -> Float[Array, "channels *spatial"]:
     """Weighted sum of the neighbors of each pixel, nothing outside the image.
 
     A neighbor that differs on m axes weighs 2^-m, of all together 1; in a picture these are ROAD's
@@ -61,7 +80,7 @@ def neighbors(values: Float[Array, "*spatial channels"]) -> Float[Array, "*spati
     """
     rank = values.ndim - 1
     around = values
-    for axis in range(rank):
+    for axis in range(1, rank + 1):
         n = values.shape[axis]
         padded = jnp.pad(around, [(1, 1) if a == axis else (0, 0) for a in range(rank + 1)])
         before, after = (jax.lax.slice_in_dim(padded, s, s + n, axis=axis) for s in (0, 2))

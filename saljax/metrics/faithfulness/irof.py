@@ -27,13 +27,22 @@ def irof(
 
     1 - 1/L (sum_l y_l - y_0 / 2 - y_L / 2),    y_l = p(I without the first l) / p(I), l = 0..L
 
+    The paper's segments follow the picture and differ from one to the next; a batch of them goes
+    through `jax.vmap` with the images:
+
+        segments = np.stack([saljax.data.superpixels.slic(image) for image in images])
+        metric = functools.partial(saljax.metrics.irof, num_segments=int(segments.max()) + 1)
+        many = jax.jit(jax.vmap(metric, in_axes=(None, 0, 0, 0)))
+        values = many(score_fn, images, targets, saliencies, segments=segments)
+
     Args:
         score_fn: images (N, *spatial, C) -> probabilities (N, K).
         image: I, (*spatial, C).
         target: class index ().
         saliency: (*spatial); segments are ordered by its mean in them, equal ones by their labels.
         grid: cells a side of the regular grid of segments, where `segments` is not given.
-        segments: (*spatial), labels 0..L-1; the paper's are superpixels (SLIC).
+        segments: (*spatial), labels 0..L-1; the paper's are superpixels
+            (`saljax.data.superpixels.slic`).
         num_segments: L, only needed where `segments` is not known until the program runs; labels
             that do not occur change nothing.
         baseline: what is put in their place: an image, anything that broadcasts to one, or a

@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from saljax.core import checks, keys
+from saljax.core import checks, chunks, keys, scores
+from saljax.core.ask import ask
 from saljax.core.types import Baseline, Image, ScoreFn, Target
 from saljax.metrics import inputs
 from saljax.metrics.faithfulness import removal
@@ -114,12 +115,13 @@ def infidelity(
         change = image.astype(jnp.float32) - noisy
         return noisy.astype(image.dtype), (change * of_values).sum()
 
-    indices = jnp.arange(num_samples + 1)
-    said = jax.lax.map(lambda index: perturbed(index)[1], indices)[1:]
-    answers = removal.score_all(
-        score_fn, lambda index: perturbed(index)[0], indices, target, chunk_size
-    )
-    return removal.nan_where_broken(of_pixels, _distance(said, answers[0] - answers[1:], normalize))
+    def both(indices):
+        images, said = jax.vmap(perturbed)(indices)
+        return said, scores.of_class(ask(score_fn, images), target)
+
+    said, answers = chunks.map_over(both, jnp.arange(num_samples + 1), chunk_size)
+    distance = _distance(said[1:], answers[0] - answers[1:], normalize)
+    return removal.nan_where_broken(of_pixels, distance)
 
 
 def _distance(said, drops, normalize):
