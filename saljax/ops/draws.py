@@ -1,4 +1,4 @@
-"""Uniform numbers that lie more evenly than independent ones, in groups that know no other."""
+"""Uniform numbers that lie more evenly than independent ones."""
 
 import functools
 import warnings
@@ -28,30 +28,8 @@ def stratified(key: Key[Array, ""], number: int, dimension: int) -> Float[Array,
     of_order, of_place = jax.random.split(key)
     order = jnp.argsort(jax.random.uniform(of_order, (number, dimension), jnp.float32), axis=0)
     place = jax.random.uniform(of_place, (number, dimension), jnp.float32)
-    return _below_one((order.astype(jnp.float32) + place) / number)
-
-
-def shifted_sobol(key: Key[Array, ""], number: int, dimension: int) -> Float[Array, "number dims"]:
-    """The first points of the Sobol sequence, all moved by one random vector modulo 1.
-
-    Each row is uniform in [0, 1)^dimension, so that a mean over rows is unbiased.
-
-    Args:
-        key: of the vector.
-        number: of rows, best a power of two.
-        dimension: numbers a row.
-
-    Returns:
-        (number, dimension) float32 in [0, 1).
-
-    Raises:
-        ValueError: more dimensions than the sequence has.
-
-    Source: Cranley, Patterson, SIAM Journal on Numerical Analysis 1976, for the shift.
-    """
-    shift = jax.random.uniform(key, (1, dimension), jnp.float32)
-    moved = jnp.asarray(sobol(dimension, number)) + shift
-    return _below_one(moved - jnp.floor(moved))
+    drawn = (order.astype(jnp.float32) + place) / number
+    return jnp.minimum(drawn, np.float32(1 - 2**-24))  # rounding may reach 1
 
 
 @functools.cache
@@ -73,8 +51,3 @@ def sobol(dimension: int, number: int) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of numbers that are no power of two
         return qmc.Sobol(dimension, scramble=False).random(number).astype(np.float32)
-
-
-def _below_one(x):
-    """Rounding may reach 1, which no uniform number is."""
-    return jnp.minimum(x, np.float32(1 - 2**-24))

@@ -1,5 +1,6 @@
 import functools
 import math
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,8 @@ import pytest
 
 import saljax
 from saljax.ops import masks
+
+rise_module = sys.modules[saljax.rise.__module__]
 
 
 def softmax_score(weights, images):
@@ -107,19 +110,88 @@ def test_a_constant_scorer_gives_the_constant(key):
     assert float(exact.standard_error.max()) < 1e-6
 
 
-@pytest.mark.parametrize("divide_by", ["expectation", "coverage"])
-def test_the_standard_error_is_the_spread_over_keys(divide_by):
+@pytest.mark.parametrize(
+    ("divide_by", "sampling", "num_masks"),
+    [
+        ("expectation", "independent", 100),
+        ("coverage", "independent", 100),
+        ("expectation", "stratified", 320),
+        ("coverage", "stratified", 320),
+    ],
+)
+def test_the_standard_error_is_the_spread_over_keys(divide_by, sampling, num_masks):
     shape = (6, 6, 1)
     score_fn, image = scorer(shape), picture(shape)
     method = functools.partial(
-        saljax.rise, num_masks=100, grid=2, divide_by=divide_by, chunk_size=100, details=True
-    )
+        saljax.rise, num_masks=num_masks, grid=2, divide_by=divide_by, chunk_size=100,
+        sampling=sampling, details=True,
+    )  # fmt: skip
     repeated = jnp.broadcast_to(image, (300, *shape))
     found = saljax.explain(method, score_fn, repeated, jnp.ones(300, jnp.int32))
     assert found.standard_error.shape == (300, 6, 6)
     spread, claimed = found.saliency.std(axis=0), found.standard_error.mean(axis=0)
     # A standard deviation of 300 values is known to 4 %.
     np.testing.assert_allclose(claimed, spread, rtol=0.16)
+
+
+def test_stratified_masks_have_the_mean_of_all_masks(key):
+    """A signal of 4 with 2 cells has 2^2 grids times 2 shifts: the expectation is known."""
+    shape = (4, 1)
+    score_fn, image = scorer(shape), picture(shape)
+    every = [
+        np.asarray(masks.grid_of(jnp.asarray([s, a, b], jnp.float32), (4,), 2, 0.5))
+        for s in (0.25, 0.75)
+        for a in (0.25, 0.75)
+        for b in (0.25, 0.75)
+    ]
+    answers = [float(score_fn((image * m[:, None])[None])[0, 1]) for m in every]
+    expected = np.mean([f * m / 0.5 for f, m in zip(answers, every, strict=True)], axis=0)
+    method = functools.partial(
+        saljax.rise, num_masks=32, grid=2, baseline=0.0, sampling="stratified", chunk_size=32
+    )
+    repeated = jnp.broadcast_to(image, (200, *shape))
+    found = saljax.explain(method, score_fn, repeated, jnp.ones(200, jnp.int32), key=key)
+    error = np.std(found, axis=0) / math.sqrt(200)
+    np.testing.assert_array_less(np.abs(np.mean(found, axis=0) - expected), 4 * error)
+    summands = np.std([f * m / 0.5 for f, m in zip(answers, every, strict=True)], axis=0)
+    assert (np.std(found, axis=0) < 0.6 * summands / math.sqrt(32)).all()  # independent: 1
+
+
+def test_a_tolerance_ends_each_image_by_itself(monkeypatch, key):
+    monkeypatch.setattr(rise_module, "TURN", 64)
+    shape = (9, 9, 3)
+    image = picture(shape)
+    images = jnp.stack([image, image * jnp.linspace(0, 1, 9)[:, None, None]])
+
+    def explain(**more):
+        method = functools.partial(
+            saljax.rise, grid=2, baseline=0.0, sampling="stratified", details=True, **more
+        )
+        return saljax.explain(method, scorer(shape), images, [1, 1], key=key)
+
+    stopped = explain(num_masks=992, tolerance=0.3, chunk_size=64)
+    first, second = map(int, stopped.num_masks)
+    assert first % 64 == second % 64 == 0 and first != second and max(first, second) < 992
+    for place, number in enumerate((first, second)):
+        alone = explain(num_masks=number)
+        for part in (0, 1):
+            np.testing.assert_allclose(stopped[part][place], alone[part][place], atol=1e-5)
+        error, found = alone.standard_error[place], alone.saliency[place]
+        # The error of what differs from pixel to pixel is below that of the pixels.
+        assert float(found.std()) * 0.3 < float(jnp.sqrt(jnp.square(error).mean()))
+
+
+def test_a_tolerance_out_of_reach_takes_all_masks(monkeypatch, key):
+    monkeypatch.setattr(rise_module, "TURN", 64)
+    shape = (9, 9, 3)
+    settings = dict(key=key, num_masks=96, grid=2, divide_by="coverage", details=True)
+    full = explained(scorer(shape), picture(shape), jnp.asarray([0, 1]), **settings)
+    found = explained(
+        scorer(shape), picture(shape), jnp.asarray([0, 1]), tolerance=1e-9, **settings
+    )  # one turn and a half
+    assert int(found.num_masks) == 96
+    np.testing.assert_allclose(found.saliency, full.saliency, rtol=1e-4)
+    np.testing.assert_allclose(found.standard_error, full.standard_error, rtol=1e-3)
 
 
 def far_score(weights, images):
@@ -169,6 +241,9 @@ def test_memory_is_that_of_one_chunk_whatever_the_number_of_masks(key):
         ({"probability": 1.5}, "`probability` must be at most 1; got 1.5"),
         ({"probability": np.float32(1.5)}, "`probability` must be at most 1; got 1.5"),
         ({"divide_by": "area"}, "expectation, coverage; got 'area'"),
+        ({"sampling": "lattice"}, "independent, stratified; got 'lattice'"),
+        ({"sampling": "stratified", "num_masks": 50}, "a multiple of 32 .*; got 50"),
+        ({"tolerance": 0.0}, "`tolerance` must be greater than 0"),
     ],
 )
 def test_wrong_settings_say_what_is_wrong(key, settings, message):
