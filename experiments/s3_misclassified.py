@@ -32,7 +32,7 @@ from saljax.runs import classifier
 from saljax.runs.explainers import equipped
 
 METHODS = ("grad_cam", "grad_cam_plus_plus", "dre", "masking_model", "gradient")
-BATCH, WIDTH = 100, 1300
+BATCH, WIDTH, SHOWN = 100, 1300, 4
 
 
 @jax.jit
@@ -73,29 +73,36 @@ def of_birdlets(number, picture):
     print(f"{len(scenes)} of {number} birds are taken for another species\n")
     header("method", "setting", "on the true part, %: map of the predicted", "of the true class",
            "on the bird, %: predicted", "true", "Spearman of the two")  # fmt: skip
-    panels, names = [], list(birdlets.SPECIES)
+    both, names = {}, list(birdlets.SPECIES)
     for name, setting, method, score_fn in configured([*METHODS, "attn_lrp"]):
-        two = [explained(method, score_fn, images, asked) for asked in (seen, labels)]
-        row(name, setting, two[0], two[1], masks)
-        panels.append([(f"{name}: {what}", maps) for what, maps in zip("pt", two, strict=True)])
+        of_seen, of_label = (explained(method, score_fn, images, t) for t in (seen, labels))
+        both[name] = of_seen, of_label
+        row(name, setting, of_seen, of_label, masks)
     if picture:
         drawn = []
-        for i, (index, scene, guess) in enumerate(wrong[:4]):
+        for i, (index, scene, guess) in enumerate(wrong[:SHOWN]):
             large = birdlets.sample(SEED, index, size=288)
             first = grids.Panel(large.image, None, "", outline=large.diagnostic_mask)
-            for kind, what in enumerate((f"as {names[guess]}", f"as {names[scene.label]}")):
-                shown = [
-                    grids.Panel(large.image, two[kind][1][i], two[kind][0].partition(":")[0])
-                    for two in panels
-                ]
-                title = f"{names[scene.label]}, seen as {names[guess]}: explained {what}"
-                drawn.append(grids.Row(title, "", (first, *shown)))
-        page = Image.open(io.BytesIO(grids.png(grids.grid(drawn)))).convert("RGB")
-        page = page.resize((WIDTH, WIDTH * page.height // page.width), Image.Resampling.LANCZOS)
-        page.save(picture, quality=85)
+            drawn += as_both(first, both, i, names[guess], names[scene.label])
+        draw(picture, drawn)
 
 
-def of_photographs(weights, explainers, number):
+def as_both(first, both, i, seen, label):
+    """The i-th picture explained as what it is seen as, and below as what it is."""
+    for kind, what in enumerate((seen, label)):
+        shown = [grids.Panel(first.image, two[kind][i], name) for name, two in both.items()]
+        title = f"{label}, seen as {seen}: explained as {what}"
+        yield grids.Row(title, "", (first, *shown))
+
+
+def draw(picture, drawn):
+    page = Image.open(io.BytesIO(grids.png(grids.grid(drawn)))).convert("RGB")
+    page = page.resize((WIDTH, WIDTH * page.height // page.width), Image.Resampling.LANCZOS)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    page.save(picture, quality=85)
+
+
+def of_photographs(weights, explainers, number, picture):
     records = json.loads((PHOTOS / "ilsvrc_boxes.json").read_text())
     known = classifier.load("resnet18", weights)
     images, labels, seen, masks = [], [], [], []
@@ -120,13 +127,21 @@ def of_photographs(weights, explainers, number):
     print(f"{len(images)} misclassified photographs; the boxes cover {covered:.1f} %\n")
     header("method", "setting", "in the true object's boxes, %: map of the predicted",
            "of the true class", "Spearman of the two")  # fmt: skip
+    both = {}
     for name in METHODS:
         given = {"explainer": str(explainers[name])} if name in explainers else {}
         layer = {"layer": "layer4"} if "cam" in name else {}
         method = functools.partial(getattr(saljax, name), **given, **layer)
         method = equipped(method, name, known)
-        two = [explained(method, known.logits, images, asked) for asked in (seen, labels)]
-        row(name, "", two[0], two[1], [masks])
+        of_seen, of_label = (explained(method, known.logits, images, t) for t in (seen, labels))
+        both[name] = of_seen, of_label
+        row(name, "", of_seen, of_label, [masks])
+    if picture:
+        drawn = []
+        for i in range(min(SHOWN, len(images))):
+            first = grids.Panel(images[i], None, "", outline=masks[i])
+            drawn += as_both(first, both, i, known.labels[seen[i]], known.labels[labels[i]])
+        draw(picture, drawn)
 
 
 if __name__ == "__main__":
@@ -142,4 +157,4 @@ if __name__ == "__main__":
         of_birdlets(options.number or 4000, options.picture)
     else:
         learned = {"dre": options.dre, "masking_model": options.masking_model}
-        of_photographs(options.weights, learned, options.number or 40)
+        of_photographs(options.weights, learned, options.number or 40, options.picture)
