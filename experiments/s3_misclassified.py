@@ -32,7 +32,7 @@ from saljax.runs import classifier
 from saljax.runs.explainers import equipped
 
 METHODS = ("grad_cam", "grad_cam_plus_plus", "dre", "masking_model", "gradient")
-BATCH, WIDTH, SHOWN = 100, 1300, 4
+BATCH, WIDTH, SHOWN = 100, 1100, 3
 
 
 @jax.jit
