@@ -13,6 +13,7 @@ import saljax
 from saljax import metrics, models
 from saljax.evaluation.references import center, random
 from saljax.metrics.robustness import parameters
+from saljax.metrics.robustness.shuffled import shuffled
 from saljax.ops import maps
 
 SHAPE = (6, 8)
@@ -166,6 +167,21 @@ def test_statistics_are_no_parameters(name):
     assert parameters.is_parameter(".mean_head.kernel", jnp.ones((3, 3)))
 
 
+@pytest.mark.parametrize("size", [4097, 9000])
+def test_shuffled_values_are_the_same_in_another_order(size, key):
+    """No more alike, and neighbors no nearer, than chance has it; each place as likely."""
+    values = jnp.arange(size, dtype=jnp.float32)
+    many = jax.jit(jax.vmap(lambda own: shuffled(values.reshape(1, -1), own)[0]))
+    found = np.asarray(many(jax.random.split(key, 40)))
+    assert (np.sort(found, axis=1) == np.asarray(values)).all()
+    alike = np.corrcoef(np.concatenate([found, values[None]]))[~np.eye(41, dtype=bool)]
+    assert abs(alike).max() < 5 / np.sqrt(size) and abs(alike.std() * np.sqrt(size) - 1) < 0.1
+    near = (abs(np.diff(found, axis=1)) < 5).mean()
+    np.testing.assert_allclose(near, 8 / size, rtol=0.2)
+    quarters = np.stack([np.histogram(one[: size // 4], 4, (0, size))[0] for one in found]).sum(0)
+    np.testing.assert_allclose(quarters, 40 * size / 16, rtol=0.05)
+
+
 def test_randomization_equals_its_definition(key):
     leaves, structure = jax.tree.flatten(NETWORK)
     layers = [layer.leaves for layer in parameters.layers(NETWORK, IMAGE)]
@@ -178,10 +194,7 @@ def test_randomization_equals_its_definition(key):
     alike = jax.jit(lambda *m: metrics.ssim(*map(maps.normalize, m), data_range=1.0))
     clean, changed = (
         explain(NETWORK),
-        [
-            jax.random.permutation(jax.random.fold_in(key, i), leaf.ravel()).reshape(leaf.shape)
-            for i, leaf in enumerate(leaves)
-        ],
+        [shuffled(leaf, jax.random.fold_in(key, i)) for i, leaf in enumerate(leaves)],
     )
     for order, steps in orders.items():
         one = functools.partial(metrics.randomization, SIGNED, key=key, order=order)

@@ -13,6 +13,7 @@ from saljax.core.ask import ask
 from saljax.core.types import Image, Method, ScoreFn, Target
 from saljax.metrics import explaining, similarity
 from saljax.metrics.robustness import parameters
+from saljax.metrics.robustness.shuffled import shuffled
 from saljax.ops import maps
 
 Order = Literal["top-down", "bottom-up", "independent"]
@@ -237,10 +238,6 @@ def _parts(score_fn, image, key, init, is_parameter):
 
 def _random(leaves, layers, key):
     """Every array of the layers with its values in random order."""
-
-    def shuffled(leaf, own):
-        return jax.random.permutation(own, leaf.ravel()).reshape(leaf.shape)
-
     numbers = [number for layer in layers for number in layer.leaves]
     return {i: shuffled(jnp.asarray(leaves[i]), jax.random.fold_in(key, i)) for i in numbers}
 
