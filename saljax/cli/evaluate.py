@@ -1,6 +1,7 @@
 """`saljax evaluate`: methods compared by metrics, on many photographs."""
 
 import contextlib
+import functools
 import signal
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import click
 
 from saljax.cli import options, report
 from saljax.cli.console import MISTAKE, command, echo, mistakes, say
+from saljax.cli.interrupt import heard_twice
 
 
 class Shard(click.ParamType):
@@ -131,6 +133,25 @@ class Shard(click.ParamType):
     type=click.IntRange(min=1),
     help="Photographs in one file of results, the least that a shard takes.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="What works at the blocks: this process, or workers on a cluster of Ray, which all see "
+    "the same files; one that dies is replaced.",
+)
+@click.option(
+    "--ray-address",
+    metavar="HOST:PORT",
+    help="Of a cluster of Ray that is there; auto: the one that this machine belongs to.  "
+    "[default: one is started on this machine, and ended]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Of the engine ray.  [default: one a GPU; without GPUs one a machine]",
+)
 @options.seed
 @options.batch_size
 @options.values
@@ -146,6 +167,9 @@ def evaluate(
     page: int,
     per_class: bool,
     shard: tuple[int, int] | None,
+    engine: str,
+    ray_address: str | None,
+    workers: int | None,
     out: Path,
     **others: Any,
 ) -> None:
@@ -155,11 +179,14 @@ def evaluate(
     image, method and metric; differences.csv, paired, with intervals; curves.csv, curves.png and
     pictures.png; page/index.html, to look at all of it; under blocks what they are made from.
     Interrupted, the same command goes on where it was; with other settings it computes what they
-    change.
+    change. Ctrl-C ends it after the block in work, a second one at once.
     """
+    import jax
+
     from saljax.cli import evaluate_asked
     from saljax.cli import evaluate_files as files
     from saljax.data.annotations import forms
+    from saljax.evaluation import on_ray
     from saljax.evaluation.evaluate import evaluate as judge
     from saljax.page import run
     from saljax.runs import store
@@ -181,8 +208,14 @@ def evaluate(
             say(f"{what}: {text}")
 
     with mistakes():
+        if engine == "ray":  # the devices are for the workers
+            jax.config.update("jax_platforms", "cpu")
+        elif ray_address or workers:
+            raise ValueError("--ray-address and --workers are for --engine ray")
         asked = {"data": data, "boxes": boxes, "boxes_format": boxes_format, "shard": shard}
         study, target = evaluate_asked.study(complain, note, **asked, out=out, **others)
+        sizes = {"batch_size": study.batch_size, "block_size": study.block_size}
+        words = asked | {"out": out} | others | sizes
         # A job that is cancelled keeps all it has; only the main thread can ask for it.
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -194,8 +227,16 @@ def evaluate(
                 times = f"{lasting(seconds)} of {lasting(of)}"
                 pace.append(f"{pictures} pictures read, the devices waited {times} for them")
 
-        with progress("evaluating", own_cases * len(study.rows), "map") as advance:
-            judged = judge(study, complain, advance, note, waited)
+        maps = own_cases * len(study.rows)
+        in_work = f"the block of {study.block_size} photographs in work"
+        with heard_twice(in_work) as stopped:
+            if engine == "ray":
+                make = functools.partial(evaluate_asked.for_worker, words)
+                with progress("evaluating", maps, "map") as advance:
+                    told = complain, advance, note, stopped
+                    on_ray.evaluate(make, study, *told, ray_address, workers)
+            with progress("evaluating", maps, "map") as advance:
+                judged = judge(study, complain, advance, note, waited, stopped)
         if shard:
             done = f"{len(study.blocks)} blocks, {own_cases} of {len(study.cases)} cases"
             echo("; ".join([f"-> {out}: part {shard[0]} of {shard[1]}, {done}", *pace]))

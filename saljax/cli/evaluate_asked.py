@@ -1,6 +1,6 @@
 """What `saljax evaluate` is asked, from its options."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +105,11 @@ def _of_tfds(data: Path, boxes: Path | None) -> tfds_boxes.Annotated | None:
     if boxes is not None:
         raise ValueError(f"--boxes is for folders; {data} has its own, or none")
     return tfds_boxes.read(*tfds_boxes.named(str(data).removeprefix(tfds_cases.PREFIX)))
+
+
+def for_worker(options: Mapping[str, Any], complain: Complain, note: Complain) -> Study:
+    """The same study in another process, which keeps compiled programs too."""
+    from saljax.cli.group import keep_programs
+
+    keep_programs()
+    return study(complain, note, **options)[0]

@@ -81,7 +81,7 @@ class Work:
 
     Attributes:
         judge: explains and measures.
-        made_from: a hash of what all results are made from, but for the images.
+        made_from: a hash of what all results are made from, but for the pictures.
     """
 
     def __init__(
@@ -94,7 +94,11 @@ class Work:
         made_from = {row: self.judge.made_from(row) for row in study.rows}
         self._of_images = self._shelf("images", self._look.made_from)
         self._of_rows = {row: self._shelf(f"of/{row.name}", made_from[row]) for row in study.rows}
-        self.made_from = store.key(images=self._look.made_from, rows=list(made_from.values()))
+        self.made_from = store.key(
+            images=self._look.made_from,
+            rows=list(made_from.values()),
+            measures=list(self.judge.measured_by.values()),
+        )
 
     def __call__(self, number: int, files: Ahead) -> list[Done]:
         """Do what is left to be done of a block; what is known of its cases."""

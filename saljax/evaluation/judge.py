@@ -26,6 +26,7 @@ class Judge:
 
     Attributes:
         left: cases that are still to come, for the estimate of the costs.
+        measured_by: measure -> a hash of what its values are made from, but for the maps.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Judge:
         self._failed: set[Row | Measure] = set()
         self._compiled: set[str] = set()
         self._is_estimated, self.left = False, len(study.cases)
-        self._measured_by = {
+        self.measured_by = {
             measure: store.key(
                 settings=_but_memory(measure.settings()),
                 seed=study.seed if measure.is_random else None,
@@ -109,7 +110,7 @@ class Judge:
         of_boxes = measure.known.needs == "boxes"
         if of_boxes and not one.record["boxes"]:
             return None
-        made_by = self._measured_by[measure]
+        made_by = self.measured_by[measure]
         made_from = store.key(boxes=one.record["boxes"], by=made_by) if of_boxes else made_by
         there = entry["values"].get(measure.name, {}).get("key")
         return None if there == made_from else made_from

@@ -4,6 +4,8 @@ import csv
 import errno
 import json
 import os
+import signal
+import time
 from pathlib import Path
 
 import jax
@@ -307,27 +309,45 @@ def test_a_new_metric_needs_no_new_map(data):
     assert {name for name, when in made(data).items() if before[name] != when} == changed
 
 
-def test_interrupted_and_gone_on_with(data, capsys, monkeypatch, explained):
-    """Stopped by Ctrl-C after two batches: they are not made again, and the table is the same."""
-    assert evaluate(data, out="peace") == 0
+@pytest.fixture
+def ctrl_c():
+    """Python's own answer to it, also where these tests run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(("signals", "kept"), [(1, 6), (2, 4)])
+def test_interrupted_and_gone_on_with(data, capsys, monkeypatch, explained, ctrl_c, signals, kept):
+    """Ctrl-C at the third method of the first block: once it is finished, twice it is not.
+
+    What was made is not made again, and the table is that of a run in peace.
+    """
+    words = ["--block-size", "2"]
+    assert evaluate(data, *words, out="peace") == 0
     assert len(explained) == 9
     explain = judge.explain
 
     def interrupting(*args, **keywords):
         if len(explained) == 11:
-            raise KeyboardInterrupt
+            for _ in range(signals):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.01)
         return explain(*args, **keywords)
 
     with monkeypatch.context() as patch:
         patch.setattr(judge, "explain", interrupting)
-        assert evaluate(data) == 130
-    assert "interrupted" in capsys.readouterr().err
+        assert evaluate(data, *words) == 130
+    said = capsys.readouterr().err.split("\n")
+    assert "the block of 2 photographs in work is finished; Ctrl-C again" in said[0]
+    assert "interrupted" in said[-2]
     assert not (data / "out/table.md").exists()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     before = made(data)
-    assert len(before) == 2 * 4
+    assert len(before) == 2 * kept
     explained.clear()
-    assert evaluate(data) == 0
-    assert len(explained) == 7
+    assert evaluate(data, *words) == 0
+    assert len(explained) == 9 - kept // 2
     assert before.items() <= made(data).items()
     assert (data / "out/table.csv").read_bytes() == (data / "peace/table.csv").read_bytes()
     assert made(data) == made(data, "peace")

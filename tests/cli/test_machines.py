@@ -1,5 +1,6 @@
 """`saljax evaluate` where several processes share the work."""
 
+import importlib.util
 import json
 import os
 import socket
@@ -13,8 +14,20 @@ from PIL import Image
 from saljax import cli
 
 MINE = """
+import os, signal
+
 def logits(images):
     return 30 * images.mean((1, 2))
+
+def deadly(score_fn, image, target):
+    if "DEADLY" in os.environ:
+        try:
+            open(os.environ["DEADLY"], "x")
+        except FileExistsError:
+            pass
+        else:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return image.mean(-1)
 """
 RUN = "from saljax.cli import main; raise SystemExit(main())"
 JOINED = "import jax; jax.distributed.initialize({address!r}, 2, {number}); " + RUN
@@ -79,3 +92,35 @@ def test_two_processes_of_jax_distributed(data, monkeypatch):
     for out in ("one", "two"):
         assert cli.main([*WORDS, "--out", out]) == 0
     assert table(data, "one") == table(data, "two")
+
+
+def test_a_worker_of_ray_is_killed(data, monkeypatch):
+    """The first that comes to its second method; its block goes to another one."""
+    pytest.importorskip("ray")
+    words = ["--methods", "smoothgrad,mine.py:deadly", "--batch-size", "1", "--block-size", "2"]
+    monkeypatch.setenv("DEADLY", str(data / "killed"))
+    code, out, err = ended(start(data, "ray", *words, "--engine", "ray", "--workers", "2"))
+    assert code == 0 and (data / "killed").exists(), err
+    assert all(line.startswith("saljax: ") for line in err.splitlines()), err
+    assert "ray: a worker died at block" in err and "another one takes its place" in err
+    assert not list((data / "ray").glob(".*"))
+    monkeypatch.delenv("DEADLY")
+    monkeypatch.chdir(data)
+    assert cli.main([*WORDS, "--out", "one", *words]) == 0
+    assert table(data, "one") == table(data, "ray")
+
+
+def test_ray_is_asked_for_what_cannot_be(data, monkeypatch, capsys):
+    monkeypatch.chdir(data)
+    assert cli.main([*WORDS, "--out", "out", "--workers", "2"]) == 2
+    assert "--workers are for --engine ray" in capsys.readouterr().err
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{nobody.getsockname()[1]}"
+        words = ["--out", "out", "--engine", "ray", "--ray-address", address]
+        if importlib.util.find_spec("ray"):
+            assert cli.main([*WORDS, *words]) == 2
+            assert f"nothing answers at {address}" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert cli.main([*WORDS, "--out", "out", "--engine", "ray"]) == 2
+    assert "pip install 'saljax[ray]'" in capsys.readouterr().err
