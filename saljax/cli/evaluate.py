@@ -53,6 +53,12 @@ class Shard(click.ParamType):
     help="Corners in pixels of the file, or as shares of its width and height.  [default: pixels, "
     "but where all lie in 0..1 it must be said]",
 )
+@click.option(
+    "--split",
+    type=click.Choice(["train", "test"]),
+    help="Only these pictures, where --boxes says which are which: CUB-200-2011, FGVC-Aircraft, "
+    "Stanford Cars, Oxford-IIIT pets. Of TensorFlow Datasets: tfds:NAME:SPLIT.",
+)
 @options.model("birdlets")
 @options.weights
 @options.own

@@ -22,6 +22,7 @@ def study(
     data: Path,
     boxes: Path | None,
     boxes_format: Any,
+    split: str | None,
     model: str,
     weights: Path | None,
     input_size: Sequence[int] | None,
@@ -59,6 +60,8 @@ def study(
         raise ValueError(f"{model} takes no pictures; saljax evaluate compares on pictures")
     framing = inputs.framing(about, crop, short_side)
     annotated = _of_tfds(data, boxes)
+    if split and boxes is None:
+        raise ValueError("--split: only --boxes of a data set says which pictures are of one")
     has_boxes = annotated.has_boxes if annotated else boxes is not None
     own: dict[str, Any] = {"input_size": input_size, "names": labels, "precision": precision}
     known = classifier.load(model, weights, fetching, say, **own)
@@ -76,7 +79,7 @@ def study(
         found, by_label = tfds_cases.gather(annotated, known.labels, by_label, number, complain)
     else:
         found, by_label = cases.gather(
-            data, boxes, known.labels, by_label, number, complain, boxes_format, note
+            data, boxes, known.labels, by_label, number, complain, boxes_format, note, split
         )
     batch_size = batch_size or (1 if len(found) == 1 else jax.local_device_count())
     asked = Study(

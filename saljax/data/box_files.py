@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from saljax.data.annotations import forms
-from saljax.data.annotations.example import by_class
+from saljax.data.annotations.example import Example, Masks, by_class
 from saljax.data.files import PICTURES
 
 Corners = Float[np.ndarray, "boxes 4"]
@@ -46,15 +46,17 @@ class Annotation(NamedTuple):
         corners: (B, 4), x1, y1, x2, y2 in pixels of the file, corners inside, as they were given.
         size: (height, width) that they were given for; `SHARES` where they are shares of these,
             from edge to edge; None where the file does not say.
+        masks: for each box what draws the mask of its object, or None; () where there are none.
     """
 
     file: str
     label: str | None
     corners: Corners
     size: tuple[int, int] | None = None
+    masks: Masks = ()
 
 
-def read(path: Path, form: Form | None = None) -> list[Annotation]:
+def read(path: Path, form: Form | None = None, split: str | None = None) -> list[Annotation]:
     """Read a file of boxes, or a folder.
 
     These are known:
@@ -75,6 +77,7 @@ def read(path: Path, form: Form | None = None) -> list[Annotation]:
         path: of one of these forms, or ends in one of `SUFFIXES`.
         form: what the corners are in: pixels of the picture, or shares of its width and height.
             None: pixels, but shares are recognized and refused.
+        split: "train" or "test", of data sets that say which is which; None: all pictures.
 
     Returns:
         One annotation for each picture and class, in order of their first boxes.
@@ -82,14 +85,15 @@ def read(path: Path, form: Form | None = None) -> list[Annotation]:
     Raises:
         OSError: the file cannot be read.
         ValueError: it is of no such form; the message says which entry. Or all corners lie in 0..1
-            and nobody said what they are in.
+            and nobody said what they are in. Or there is no such split.
     """
     if (own := forms.recognized(path)) is not None:
         if form == "normalized":
             raise ValueError(f"{path}: {own.name} has pixels; leave --boxes-format out")
-        return [Annotation(*one) for one in by_class(own.read(path))]
+        return [Annotation(*one) for one in by_class(_of_split(path, own.read(path), split))]
     if path.is_dir():
         raise ValueError(f"{path}: {forms.unknown(path)}")
+    _of_split(path, [], split)
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES and path.exists():
         others = f"boxes are read from a file {', '.join(SUFFIXES)}"
@@ -140,6 +144,16 @@ def matched(names: Iterable[str], paths: Iterable[Path]) -> dict[str, Path]:
             if len(same) == 1 == len(free.get(key, ()))
         }
     return found
+
+
+def _of_split(path: Path, examples: list[Example], split: str | None) -> list[Example]:
+    if split is None:
+        return examples
+    known = sorted({one.split for one in examples if one.split})
+    if split not in known:
+        has = f"it has {', '.join(known)}" if known else "it does not say which pictures are of one"
+        raise ValueError(f"{path}: has no split {split}; {has}")
+    return [one for one in examples if one.split == split]
 
 
 def _parts(name: str) -> tuple[str, ...]:

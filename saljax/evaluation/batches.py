@@ -19,6 +19,7 @@ class Batch:
     Attributes:
         cases: at most `size` of them.
         size: images in one call.
+        masks: place -> what was drawn of it, see `cases.seen_mask`.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Batch:
         note: Complain = lambda what, text: None,
     ):
         self.cases, self.size = cases, size
+        self.masks: dict[int, np.ndarray | None] = {}
         self._files, self._complain, self._note = files, complain, note
 
     @functools.cached_property

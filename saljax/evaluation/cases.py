@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from saljax.data import box_files, boxes, class_folders
+from saljax.data.annotations import forms, framed
+from saljax.data.annotations.example import Masks
 from saljax.data.files import UnreadableImage
 from saljax.data.folders import some
 from saljax.models.labels import find_class
@@ -33,6 +35,8 @@ class Case(NamedTuple):
             of the target.
         image: the picture for people: its path inside the folder of data.
         content: gives the bytes of the picture, where it is no file.
+        masks: for each box what draws the mask of its object, or None; () where there are none.
+        masks_of: a digest of where the masks come from.
     """
 
     name: str
@@ -43,6 +47,8 @@ class Case(NamedTuple):
     classes: tuple[int | None, ...] = ()
     image: str = ""
     content: Callable[[], bytes] | None = None
+    masks: Masks = ()
+    masks_of: str = ""
 
     def of_class(self, target: int) -> "Case":
         """The case without boxes of other classes; those without a class stay."""
@@ -50,7 +56,8 @@ class Case(NamedTuple):
             return self
         own = np.asarray([one in (None, target) for one in self.classes], bool)
         classes = tuple(one for one in self.classes if one in (None, target))
-        return self._replace(corners=self.corners[own], classes=classes)
+        masks = tuple(one for one, kept in zip(self.masks, own, strict=False) if kept)
+        return self._replace(corners=self.corners[own], classes=classes, masks=masks)
 
 
 def gather(
@@ -62,6 +69,7 @@ def gather(
     complain: Complain,
     form: box_files.Form | None = None,
     note: Callable[[Path, str], None] = lambda folder, text: None,
+    split: str | None = None,
 ) -> tuple[list[Case], bool]:
     """Bring pictures, classes and boxes together.
 
@@ -78,6 +86,7 @@ def gather(
         complain: about what is left out.
         form: what the corners are in, see `box_files.read`.
         note: about pictures that are passed over, see `inputs.inside`, and boxes without pictures.
+        split: only pictures that are of it, see `box_files.read`.
 
     Returns:
         Cases in order of the pictures' names, and whether targets are those of labels.
@@ -90,7 +99,7 @@ def gather(
         raise OSError(f"{folder}: is not a folder")
     class_of_path = _pictures(folder, labels, complain, note)
     paths = list(class_of_path)
-    annotations = box_files.read(boxes_file, form) if boxes_file else []
+    annotations = box_files.read(boxes_file, form, split) if boxes_file else []
     has_folders = any(one is not None for one in class_of_path.values())
     has_labels = has_folders or any(one.label is not None for one in annotations)
     if by_label and not has_labels:
@@ -106,6 +115,8 @@ def gather(
     for one in annotations:
         if one.file in meant:
             of_picture.setdefault(meant[one.file], []).append(one)
+    if split is not None:
+        class_of_path = {path: one for path, one in class_of_path.items() if path in of_picture}
     chosen = _first(class_of_path, number)
     without = [path.name for path in chosen if boxes_file and path not in of_picture]
     if without:
@@ -115,6 +126,8 @@ def gather(
         else:
             note(folder, f"{text}; measured without")
     class_of = classes({one.label for one in annotations}, labels)
+    masked = any(any(one.masks) for one in annotations)
+    masks_of = forms.sha256(boxes_file) if boxes_file and masked else ""
     cases = []
     for path in chosen:
         own, image = of_picture.get(path, []), path.relative_to(folder).as_posix()
@@ -122,7 +135,10 @@ def gather(
             found = by_label_of(path, own, class_of_path[path], boxes_file, class_of, complain)
         else:
             found = [unlabelled(path, own, boxes_file, class_of)]
-        cases += [case._replace(image=image) for case in found]
+        cases += [
+            case._replace(image=image, masks_of=masks_of if any(case.masks) else "")
+            for case in found
+        ]
     if not cases:
         raise ValueError(f"{folder} and {boxes_file} have no picture in common to explain")
     return named(cases), by_label
@@ -209,6 +225,23 @@ def seen_boxes(case: Case, size: tuple[int, ...], framing: inputs.Framing) -> Se
     return SeenBoxes(seen, len(good) - len(seen), (of,) if wrong.any() else ())
 
 
+def seen_mask(case: Case, framing: inputs.Framing) -> np.ndarray | None:
+    """Draw the masks of a case where the classifier sees them, all in one.
+
+    Args:
+        case: with or without masks.
+        framing: of the picture.
+
+    Returns:
+        (H, W) of booleans; None where a box has no mask, and where nothing of them is seen.
+    """
+    if framing.resize is None or not case.masks or not all(case.masks):
+        return None
+    drawn = [draw() for draw in case.masks if draw]
+    mask = framed.of_mask(np.any(drawn, axis=0), framing.resize, framing.crop, framing.padded)
+    return mask if mask.any() else None
+
+
 def _together(
     own: Sequence[boxes.Annotation], boxes_file: Path | None
 ) -> tuple[np.ndarray | None, tuple[int, int] | None]:
@@ -244,12 +277,12 @@ def by_label_of(
 ) -> list[Case]:
     """A case a class of the boxes; where they have none, one of the class of the folder."""
     if of_folder is not None and all(one.label is None for one in own):
-        return [Case("", path, of_folder, *_together(own, boxes_file))]
+        return [_with_masks(Case("", path, of_folder, *_together(own, boxes_file)), own)]
     found = []
     for one in own:
         target = class_of[one.label]
         if isinstance(target, int):
-            found.append(Case("", path, target, one.corners, one.size))
+            found.append(Case("", path, target, one.corners, one.size, masks=one.masks))
         else:
             complain(path.name, f"{target or 'its boxes have no label'}; left out")
     return found
@@ -261,7 +294,13 @@ def unlabelled(
     """The case of a picture whose class is chosen by the classifier's scores."""
     known = (class_of[one.label] for one in own for _ in one.corners)
     of_boxes = tuple(one if isinstance(one, int) else None for one in known)
-    return Case("", path, None, *_together(own, boxes_file), of_boxes)
+    return _with_masks(Case("", path, None, *_together(own, boxes_file), of_boxes), own)
+
+
+def _with_masks(case: Case, own: Sequence[boxes.Annotation]) -> Case:
+    each = [one.masks or (None,) * len(one.corners) for one in own]
+    masks = tuple(itertools.chain.from_iterable(each))
+    return case._replace(masks=masks) if any(masks) else case
 
 
 def named(cases: Sequence[Case]) -> list[Case]:

@@ -43,6 +43,13 @@ def facts(study: Study, judged: Sequence[Done], target: str) -> list[str]:
         found.append(f"what it sees is not what it was trained on: {_framed(study.framing)}")
     if any(case.corners is not None for case in study.cases):
         found.append("small objects: boxes that cover less than a quarter of what it sees")
+    by_mask = [measure.name for measure in study.measures if measure.known.by_mask]
+    if study.has_masks and by_mask:
+        masked = sum("mask" in one for one in known)
+        found.append(
+            f"by the masks of the objects in {masked} of {len(judged)} images, else by their "
+            f"boxes: {', '.join(by_mask)}"
+        )
     if study.classifier.one_logit:
         below, above = study.classifier.labels
         found.append(
@@ -66,7 +73,7 @@ def facts(study: Study, judged: Sequence[Done], target: str) -> list[str]:
 
 def of_images(judged: Sequence[Done]) -> list[dict[str, Any]]:
     """What was explained, for programs."""
-    keys = ("image", "range", "target", "prediction", "boxes", "small")
+    keys = ("image", "range", "target", "prediction", "boxes", "mask", "small")
     return [
         {"name": one.case.name} | {key: record[key] for key in keys if key in record}
         for one, record in ((one, one.record) for one in judged)

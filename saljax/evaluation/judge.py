@@ -12,12 +12,13 @@ from saljax.data import boxes
 from saljax.evaluation import costs
 from saljax.evaluation.batches import Batch
 from saljax.evaluation.blocks import Block, Entry, as_kept
-from saljax.evaluation.cases import Complain
+from saljax.evaluation.cases import Complain, seen_mask
 from saljax.evaluation.judged import Judged
 from saljax.evaluation.measures import Batched, Measure, to_json
 from saljax.evaluation.rows import Row
 from saljax.evaluation.shared import Shared
 from saljax.evaluation.study import Study
+from saljax.ops import boxes as box_ops
 from saljax.runs import devices, loop, store
 
 
@@ -34,7 +35,9 @@ class Judge:
     ):
         self._study, self._score_fns, self._made_by = study, shared.score_fns, shared.made_by
         self._complain, self._note, self._working = complain, note, working
-        self._most_boxes = study.most_boxes
+        self._most_boxes, self._has_masks = study.most_boxes, study.has_masks
+        shape = study.classifier.about.input_shape[:-1]
+        self._inside = jax.jit(jax.vmap(lambda corners: box_ops.inside_boxes(corners, shape)))
         self._failed: set[Row | Measure] = set()
         self._compiled: set[str] = set()
         self._is_estimated, self.left = False, len(study.cases)
@@ -111,7 +114,10 @@ class Judge:
         if of_boxes and not one.record["boxes"]:
             return None
         made_by = self.measured_by[measure]
-        made_from = store.key(boxes=one.record["boxes"], by=made_by) if of_boxes else made_by
+        mask = one.record.get("mask") if measure.known.by_mask else None
+        masked = {"mask": mask} if mask else {}
+        seen = {"boxes": one.record["boxes"], "by": made_by} | masked
+        made_from = store.key(**seen) if of_boxes else made_by
         there = entry["values"].get(measure.name, {}).get("key")
         return None if there == made_from else made_from
 
@@ -173,9 +179,10 @@ class Judge:
         corners = {
             p: boxes.padded(one.record["boxes"], self._most_boxes) for p, one in judged.items()
         }
-        arrays = devices.shard(
-            (_targets(batch, judged), batch.everywhere(maps), batch.everywhere(corners))
-        )
+        objects = batch.everywhere(corners)
+        if self._has_masks and measure.known.by_mask:
+            objects = self._masks(batch, judged, objects)
+        arrays = devices.shard((_targets(batch, judged), batch.everywhere(maps), objects))
         given: dict[str, Any] = {}
         if measure.known.needs in ("classifier", "method"):
             given = {
@@ -191,6 +198,19 @@ class Judge:
             known[place]["values"][measure.name] = {"key": made_from, "value": values[place]}
         block.change()
         return True
+
+    def _masks(self, batch: Batch, judged: dict[int, Judged], corners: np.ndarray) -> np.ndarray:
+        """(N, H, W), the pixels of the objects, or of their boxes where there is no mask."""
+        found = np.array(self._inside(corners))
+        for place, one in judged.items():
+            if one.record.get("mask") is None:
+                continue
+            if place not in batch.masks:
+                own = one.case.of_class(one.record["target"]["index"])
+                batch.masks[place] = seen_mask(own, self._study.framing)
+            if (mask := batch.masks[place]) is not None:
+                found[place] = mask
+        return found
 
 
 def _targets(batch: Batch, judged: dict[int, Judged]) -> np.ndarray:

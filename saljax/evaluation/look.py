@@ -1,6 +1,7 @@
 """The first look at an image: what the classifier sees in it, the class explained, its boxes."""
 
 import functools
+import hashlib
 from typing import Any
 
 import jax
@@ -10,7 +11,7 @@ from saljax import metrics
 from saljax.data import boxes
 from saljax.evaluation.batches import Batch
 from saljax.evaluation.blocks import Block
-from saljax.evaluation.cases import Complain, seen_boxes
+from saljax.evaluation.cases import Complain, seen_boxes, seen_mask
 from saljax.evaluation.judged import Judged
 from saljax.evaluation.shared import Shared
 from saljax.evaluation.study import Study
@@ -47,6 +48,7 @@ class Look:
                 classes=case.classes,
                 size=case.size,
                 target=self._study.wanted if case.target is None else case.target,
+                **({"masks": case.masks_of} if case.masks_of else {}),
             )
         known = {place: block.get(key) for place, key in keys.items()}
         missing = [place for place, record in known.items() if record is None]
@@ -78,6 +80,8 @@ class Look:
         own, picture = case.of_class(int(target[0])), batch.pictures[place]
         size, values = picture.size, picture.values
         seen = seen_boxes(own, size, self._study.framing)
+        mask = seen_mask(own, self._study.framing) if len(seen.corners) else None
+        masked = {} if mask is None else {"mask": hashlib.sha256(mask.tobytes()).hexdigest()[:16]}
         return {
             "image": case.image,
             "size": list(size),
@@ -85,6 +89,7 @@ class Look:
             "prediction": records.classes(probabilities, records.ranked(probabilities)[:5], labels),
             "target": records.classes(probabilities, np.asarray(target), labels)[0],
             "boxes": seen.corners.tolist(),
+            **masked,
             "lost": seen.lost,
             "of_others": len(case.classes) - len(own.classes),
             "problems": list(seen.problems),

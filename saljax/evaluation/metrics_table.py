@@ -29,6 +29,8 @@ class Known(NamedTuple):
         maps: what a metric of a method explains again, from its settings.
         dear: it costs so much, or says something of so few methods, that it is not measured unless
             it is asked for.
+        by_mask: it takes a mask (*spatial) in the place of boxes, and is given one where the
+            objects have them.
         curves: those that its values are areas or means of, from stored values and its settings.
     """
 
@@ -41,6 +43,7 @@ class Known(NamedTuple):
     passes: Callable[[Mapping[str, Any], Sequence[int]], int] = lambda settings, spatial: 0
     maps: Callable[[Mapping[str, Any]], str] = lambda settings: ""
     dear: bool = False
+    by_mask: bool = False
     curves: Callable[[Stored, Mapping[str, Any]], list[Curve]] = lambda stored, settings: []
 
 
@@ -75,7 +78,7 @@ MEASURES: dict[str, Known] = {
     "pointing_game_glas": Known(
         metrics.pointing_game_glas, "boxes", each("pointing game (GLAS)", "higher")
     ),
-    "iou_curve": Known(metrics.iou_curve, "boxes", derived.iou, curves=curves.iou),
+    "iou_curve": Known(metrics.iou_curve, "boxes", derived.iou, by_mask=True, curves=curves.iou),
     "localization_error": Known(
         derived.localization_errors,
         "boxes",
@@ -86,16 +89,21 @@ MEASURES: dict[str, Known] = {
     "explainability": Known(
         metrics.explainability, "boxes", each("explainability, 0..100", "higher")
     ),
-    "relevance_mass": Known(metrics.relevance_mass, "boxes", each("relevance mass", "higher")),
-    "relevance_rank": Known(metrics.relevance_rank, "boxes", each("relevance rank", "higher")),
+    "relevance_mass": Known(
+        metrics.relevance_mass, "boxes", each("relevance mass", "higher"), by_mask=True
+    ),
+    "relevance_rank": Known(
+        metrics.relevance_rank, "boxes", each("relevance rank", "higher"), by_mask=True
+    ),
     "top_k_intersection": Known(
         metrics.top_k_intersection,
         "boxes",
         each("top k in boxes", "higher"),
         lambda about: {"k": max(1, 1000 * math.prod(about.input_shape[:-1]) // 224**2)},
+        by_mask=True,
     ),
     "localization_auc": Known(
-        metrics.localization_auc, "boxes", each("localization AUC", "higher")
+        metrics.localization_auc, "boxes", each("localization AUC", "higher"), by_mask=True
     ),
     "faithfulness": Known(
         metrics.faithfulness_curve,

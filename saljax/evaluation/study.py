@@ -68,6 +68,11 @@ class Study(NamedTuple):
         return inputs.read(case.path, shape, resize, crop, self.values, padded, content)
 
     @property
+    def has_masks(self) -> bool:
+        """Objects of some cases have masks."""
+        return any(one.masks_of for one in self.cases)
+
+    @property
     def most_boxes(self) -> int:
         """Of a case, at least one: programs are compiled for as many."""
         return max([1, *(len(one.corners) for one in self.cases if one.corners is not None)])

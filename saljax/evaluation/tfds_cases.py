@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from saljax.data.annotations.example import by_class
 from saljax.data.annotations.tfds_boxes import Annotated
@@ -46,10 +47,13 @@ def gather(
         else:
             of_picture = [unlabelled(path, own, path, class_of)]
         content = functools.partial(annotated.content, index)
-        given = {"image": example.image, "content": content}
+        given: dict[str, Any] = {"image": example.image, "content": content}
         if not annotated.has_boxes:
             given |= {"corners": None, "classes": ()}
-        found += [case._replace(**given) for case in of_picture]
+        found += [
+            case._replace(masks_of="tfds" if any(case.masks) else "", **given)
+            for case in of_picture
+        ]
     if not found:
         raise ValueError("none of its classes is one of the classifier")
     return named(found), by_label

@@ -566,6 +566,61 @@ def test_shares_of_the_sides_and_names_with_folders(data, capsys):
     assert record(data)["settings"]["boxes_format"] == "normalized"
 
 
+def test_masks_of_the_objects(data, explained):
+    """COCO's outlines, of the left half of each patch; the last has none, and its box counts."""
+    images, objects = [], []
+    for i, (x, y) in enumerate(PLACES):
+        images.append({"id": i, "file_name": f"{i}.png", "width": 24, "height": 20})
+        half = [x, y, x + 3, y, x + 3, y + 6, x, y + 6]
+        outline = {"segmentation": [half]} if i < 4 else {}
+        one = {"id": i, "image_id": i, "category_id": i % 3, "bbox": [x, y, 6, 6], "iscrowd": 0}
+        objects.append(one | outline)
+    categories = [{"id": i, "name": name} for i, name in enumerate(LABELS)]
+    coco = {"images": images, "annotations": objects, "categories": categories}
+    (data / "boxes.json").write_text(json.dumps(coco))
+    words = ["--no-references", "--metrics", "relevance_mass,skewness,iou_curve"]
+    settings = ["--model", "tiny", "--set", "glas.grid=3", "--set", "iou_curve.thresholds=0.5"]
+    run = [*settings, "--batch-size", "2", "--pictures", "0", "--page", "0", *words]
+    assert evaluate(data, *run, quick=False) == 0
+    page = (data / "out/table.md").read_text()
+    assert (
+        "by the masks of the objects in 4 of 5 images, else by their boxes: relevance_mass, iou"
+        in page
+    )
+    values = saljax.read_values(data / "out")
+    found = {
+        name: values["value"][values["metric"] == name]
+        for name in ("relevance mass", "IoU, map >= 0.5")
+    }
+    for i, (x, y) in enumerate(PLACES):
+        saliency = map_of(data, "glas", i)
+        if i < 4:  # 24 x 20 become 19 x 16, of which the columns from 2 on are seen
+            columns, rows = (np.arange(16) + 2.5) * 24 / 19, (np.arange(16) + 0.5) * 20 / 16
+            in_columns, in_rows = (columns // 1 - x) // 3 == 0, (rows // 1 - y) // 6 == 0
+            mask = in_rows[:, None] & in_columns[None]
+            assert mask.any()
+            above = (saliency - saliency.min()) / (saliency.max() - saliency.min()) >= 0.5
+            expected = (mask & above).sum() / (mask | above).sum()
+            np.testing.assert_allclose(found["IoU, map >= 0.5"][i], expected, rtol=1e-4)
+        else:
+            mask = np.float32(record(data)["images"][i]["boxes"])
+        expected = saljax.metrics.relevance_mass(jnp.asarray(saliency), jnp.asarray(mask))
+        np.testing.assert_allclose(found["relevance mass"][i], expected, rtol=1e-4)
+    # All is known; another outline is another measurement, and of skewness none.
+    before = made(data)
+    assert evaluate(data, *run, quick=False) == 0 and made(data) == before
+    objects[0]["segmentation"] = [[2, 2, 8, 2, 8, 8, 2, 8]]
+    (data / "boxes.json").write_text(json.dumps(coco))
+    assert evaluate(data, *run, quick=False) == 0 and len(explained) == 3
+    after = made(data)
+    changed = [name for name in after if after[name] != before[name]]
+    assert len(changed) == 1 and changed[0].startswith("values/")
+    first = after[changed[0]], before[changed[0]]
+    assert [metric for metric in first[0] if first[0][metric] != first[1][metric]] == [
+        "relevance_mass", "iou_curve"
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def of_tfds(data, monkeypatch):
     """A function that has the pictures of `data` opened as a data set with such features."""

@@ -86,3 +86,29 @@ def test_boxes_without_labels_are_of_the_class_of_the_folder(gathered, told):
 def test_nothing_that_can_be_explained(gathered, pictures, says):
     with pytest.raises(ValueError, match=says):
         gathered(pictures)
+
+
+def test_pictures_of_a_split(tmp_path, gathered):
+    """Of a data set that says which is which, only those; of others it is refused."""
+    gathered({".": 3})
+    aircraft = tmp_path / "fgvc"
+    aircraft.mkdir()
+    (aircraft / "images_box.txt").write_text("".join(f"{i} 1 1 4 4\n" for i in range(3)))
+    (aircraft / "images_variant_train.txt").write_text("0 red\n")
+    (aircraft / "images_variant_test.txt").write_text("1 green\n2 blue\n")
+
+    def of(boxes, split):
+        complain = pytest.fail
+        return gather(
+            tmp_path / "in", boxes, LABELS, None, None, complain, note=complain, split=split
+        )[0]
+
+    assert shown(of(aircraft, "train")) == [("0.png", 0)]
+    assert shown(of(aircraft, "test")) == [("1.png", 1), ("2.png", 2)]
+    assert len(of(aircraft, None)) == 3
+    (aircraft / "images_variant_test.txt").unlink()
+    with pytest.raises(ValueError, match="has no split test; it has train"):
+        of(aircraft, "test")
+    (tmp_path / "boxes.json").write_text('[{"file": "0.png", "boxes": [[1, 1, 2, 2]]}]')
+    with pytest.raises(ValueError, match="no split test; it does not say which pictures"):
+        of(tmp_path / "boxes.json", "test")

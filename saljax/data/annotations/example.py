@@ -55,7 +55,8 @@ class Example(NamedTuple):
     split: str | None = None
 
 
-OfClass = tuple[str, str | None, np.ndarray, tuple[int, int] | None]
+Masks = tuple[Callable[[], Mask] | None, ...]
+OfClass = tuple[str, str | None, np.ndarray, tuple[int, int] | None, Masks]
 
 
 def by_class(examples: Iterable[Example]) -> Iterator[OfClass]:
@@ -69,7 +70,8 @@ def by_class(examples: Iterable[Example]) -> Iterator[OfClass]:
         examples: an object with a mask and no box has the smallest box around its mask.
 
     Yields:
-        Name of the picture, class, corners (B, 4), and size; of pictures with objects.
+        Name of the picture, class, corners (B, 4), size, and for each box what draws its mask; of
+        pictures with objects.
     """
     for example in examples:
         of_class: dict[str | None, list[Object]] = {}
@@ -78,8 +80,9 @@ def by_class(examples: Iterable[Example]) -> Iterator[OfClass]:
                 of_class.setdefault(one.label, []).append(one)
         for label, objects in of_class.items():
             if not all(one.difficult for one in objects):
-                boxes = [box for one in objects if (box := _box(one)) is not None]
-                yield example.image, label, np.reshape(boxes, (-1, 4)), example.size
+                found = [(box, o.mask) for o in objects if (box := _box(o)) is not None]
+                corners = np.reshape([box for box, _ in found], (-1, 4))
+                yield example.image, label, corners, example.size, tuple(m for _, m in found)
 
 
 def from_sides(x: float, y: float, width: float, height: float) -> Box:

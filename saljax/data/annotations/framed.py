@@ -4,9 +4,12 @@ import functools
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Bool
 
 from saljax.data import boxes
 from saljax.data.annotations.example import Example, Keypoint, Mask, Object
+
+Seen = Bool[np.ndarray, "side side"]
 
 
 def framed(
@@ -47,7 +50,7 @@ def framed(
             if not len(kept):
                 continue
             box = kept[0]
-        mask = functools.partial(_mask, one.mask, size, frame) if one.mask else None
+        mask = functools.partial(_drawn, one.mask, size, frame) if one.mask else None
         found.append(one._replace(box=box, mask=mask, keypoints=_keypoints(one, size, frame)))
     side = crop or resize
     return example._replace(objects=tuple(found), size=(side, side))
@@ -64,10 +67,26 @@ def _keypoints(one: Object, size: tuple[int, int], frame: tuple) -> dict[str, Ke
     return found
 
 
-def _mask(draw: Callable[[], Mask], size: tuple[int, int], frame: tuple) -> Mask:
-    mask, side = draw(), frame[1] or frame[0]
+def _drawn(draw: Callable[[], Mask], size: tuple[int, int], frame: tuple) -> Seen:
+    mask = draw()
     if mask.shape != size:
         raise ValueError(f"a mask of {mask.shape} for a file of {size}")
+    return of_mask(mask, *frame)
+
+
+def of_mask(mask: Mask, resize: int, crop: int | None = None, padded: bool = False) -> Seen:
+    """The pixels of the prepared picture whose centers lie in a pixel of the mask.
+
+    Args:
+        mask: (H, W), of the size of the file.
+        resize: as in `prepare`.
+        crop: as in `prepare`.
+        padded: as in `prepare`.
+
+    Returns:
+        (side, side).
+    """
+    size, side, frame = mask.shape, crop or resize, (resize, crop, padded)
     scales, begins = boxes.scales_and_begins(size, *frame)
     columns, rows = (
         np.floor((np.arange(side) + 0.5 + begin) / scale).astype(int)

@@ -18,7 +18,7 @@ Size = tuple[int, int] | Int[Array, "2"] | None
 
 def iou_curve(
     saliency: Float[Array, "height width"],
-    boxes: Num[Array, "boxes 4"],
+    boxes: Bool[Array, "height width"] | Num[Array, "boxes 4"],
     *,
     thresholds: tuple[float, ...] = (0.1, 0.3, 0.5, 0.7, 0.9),
 ) -> Float[Array, " thresholds"]:
@@ -28,7 +28,8 @@ def iou_curve(
 
     Args:
         saliency: S, (H, W).
-        boxes: (B, 4) as x1, y1, x2, y2 in pixels of the map, corners inside, rows of NaN ignored.
+        boxes: (B, 4) as x1, y1, x2, y2 in pixels of the map, corners inside, rows of NaN ignored;
+            or a mask (H, W) of booleans, which is B itself.
         thresholds: T values in [0, 1].
 
     Returns:
@@ -46,7 +47,7 @@ def iou_curve(
         raise ValueError(f"`thresholds` must be several, such as (0.5,); got {thresholds!r}.")
     for threshold in thresholds:
         checks.not_negative(thresholds=threshold)
-    truth = box_ops.inside_boxes(boxes, saliency.shape)[None]
+    truth = inputs.map_and_mask(saliency, boxes)[1][None]
     above = maps.normalize(saliency)[None] >= jnp.asarray(thresholds, jnp.float32)[:, None, None]
     shared, either = ((x).sum((1, 2)).astype(jnp.float32) for x in (above & truth, above | truth))
     return jnp.where(jnp.isnan(saliency).any(), jnp.nan, shared / jnp.maximum(either, 1.0))

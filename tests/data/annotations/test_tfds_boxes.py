@@ -68,7 +68,7 @@ def test_boxes_are_brought_back_to_pixels(opened, name, given, pixels):
     found = opened(name, features, one | {"image/filename": b"a.jpg"})
     assert found.number == 1 and found.picture(0).shape == (375, 500, 3)
     example = found.example(0)
-    ((image, label, corners, size),) = by_class([example])
+    ((image, label, corners, size, _),) = by_class([example])
     assert (image, label, size) == ("a.jpg", "dog", (375, 500))
     np.testing.assert_allclose(corners, [pixels], atol=1e-9)
 
