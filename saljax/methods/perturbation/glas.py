@@ -67,10 +67,10 @@ def glas(
         floor: lambda, keeps a point that only its light speaks for.
         points: Omega, (P, rank) in array indices, instead of the grid.
         num_passes: passes to spend at most; None, or as many as the grid asks for, is the whole
-            grid. With fewer, f_l and f_s are asked at points a few cells apart, then where
-            f_l f_s is largest so far, and are the mean of their neighbors elsewhere
-            (`saljax.methods.perturbation.glas_search`). Several classes share the passes, so that
-            the map of one depends a little on the others.
+            grid. With fewer, f_l and f_s are asked at points a few cells apart, then, away from
+            these, where f_l f_s is largest so far, and are the mean of their neighbors elsewhere
+            (`saljax.methods.perturbation.glas_search`, our choice). Several classes share the
+            passes, so that the map of one depends a little on the others.
         chunk_size: perturbed images scored at a time; memory only, never the result.
             None: see `saljax.core.chunks.fitting`.
 

@@ -12,6 +12,8 @@ from jaxtyping import Array, Bool, Float
 
 ROUNDS = 8
 """Times that a search decides where to look next; our choice."""
+FIRST = 2 / 3
+"""Of the passes that points all over the grid may take; our choice."""
 
 
 def score_some(
@@ -25,8 +27,9 @@ def score_some(
     """Scores of all items from passes for some of them.
 
     First come points a few cells apart, then in each of `ROUNDS` rounds those of the largest value
-    by what is known so far. What was not scored is the mean of its neighbors on the grid, in the
-    end of all rounds and within them, so that scores are harmonic between those that were seen.
+    by what is known so far, times their distance from what was seen. What was not scored is the
+    mean of its neighbors on the grid, in the end and in each round, so that scores are harmonic
+    between those that were seen.
 
     Args:
         score: items -> scores, (N,) or (N, T).
@@ -41,12 +44,12 @@ def score_some(
         (M,), or (M, T).
 
     Raises:
-        ValueError: fewer passes than twice the corners of the grid ask for.
+        ValueError: too few passes for the corners of the grid.
     """
     number, points = len(jax.tree.leaves(items)[0]), grid**rank
     times, more = divmod(number, points)
     stride = coarsest(grid, rank, times, more, num_passes)
-    first = coarse(grid, rank, stride)
+    first = coarse(grid, rank, stride)[None]
     each = num_passes // ROUNDS
     shape = jax.eval_shape(score, jax.tree.map(lambda x: x[:1], items)).shape[1:]
 
@@ -62,9 +65,11 @@ def score_some(
         # Several classes share the passes: each says where by its share of its largest value.
         values = jnp.where(jnp.isnan(values), 0.0, values)
         highest = values.max(axis=0, keepdims=True)
-        promise = (values / jnp.where(highest > 0, highest, 1.0)).sum(axis=1)
-        promise = jnp.where(first, 1e30, promise)
-        promise = jnp.concatenate([*[promise] * times, jnp.full(more, jnp.inf, jnp.float32)])
+        promise = (values / jnp.where(highest > 0, highest, 1.0)).sum(axis=1)[None]
+        masks = seen[: times * points].reshape(times, *(grid,) * rank)
+        away = jax.vmap(functools.partial(distance, most=stride + 1))(masks)
+        promise = jnp.where(first, 1e30, promise * away.reshape(times, points))
+        promise = jnp.append(promise, jnp.full(more, jnp.inf, jnp.float32))
         promise = jnp.where(seen, -jnp.inf, promise)
         places = jax.lax.top_k(promise, each)[1]
         new = score(jax.tree.map(lambda x: x[places], items)).reshape(each, -1)
@@ -76,12 +81,24 @@ def score_some(
 
 
 def coarsest(grid: int, rank: int, times: int, more: int, num_passes: int) -> int:
-    """The least distance, from 2 cells on, at which half of the passes see a grid of its points."""
+    """How far apart, from 2 cells on, points may be as near as `FIRST` of the passes allow."""
     for stride in range(2, max(grid, 3)):
-        if times * coarse(grid, rank, stride).sum() + more <= num_passes // ROUNDS * ROUNDS // 2:
+        asked = times * coarse(grid, rank, stride).sum() + more
+        if asked <= FIRST * (num_passes // ROUNDS * ROUNDS):
             return stride
-    least = -(-2 * (times * 2**rank + more) // ROUNDS) * ROUNDS
+    least = math.ceil((times * 2**rank + more) / FIRST / ROUNDS) * ROUNDS
     raise ValueError(f"`num_passes` must be at least {least} for this grid; got {num_passes}.")
+
+
+def distance(seen: Bool[Array, "*grid"], most: int) -> Float[Array, "*grid"]:
+    """Cells to the nearest point seen, along the axis where they are most; at most `most`."""
+    near = seen.astype(jnp.float32)
+
+    def beyond(radius):
+        window = (2 * radius + 1,) * seen.ndim
+        return 1 - jax.lax.reduce_window(near, 0.0, jax.lax.max, window, (1,) * seen.ndim, "SAME")
+
+    return sum((beyond(radius) for radius in range(1, most)), 1 - near)
 
 
 def coarse(grid: int, rank: int, stride: int) -> Bool[np.ndarray, " points"]:
