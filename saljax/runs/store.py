@@ -4,6 +4,7 @@ import contextlib
 import errno
 import hashlib
 import io
+import itertools
 import json
 import os
 import tempfile
@@ -168,10 +169,14 @@ def distinct_names(
         One name a path, in order.
     """
     names, taken = [], set(reserved)
+    after: dict[str, int] = {}  # of a stem that came before all smaller numbers are taken
     for path in paths:
-        counts = ("" if n == 1 else f"-{n}" for n in range(1, 10**9))
-        candidates = (_cut(path.stem, LONGEST - len(n + ending)) + n for n in counts)
-        name = next(name for name in candidates if name.casefold() not in taken)
+        for number in itertools.count(after.get(path.stem, 1)):
+            count = "" if number == 1 else f"-{number}"
+            name = _cut(path.stem, LONGEST - len(count + ending)) + count
+            if name.casefold() not in taken:
+                break
+        after[path.stem] = number + 1
         taken.add(name.casefold())
         names.append(name)
     return names

@@ -126,3 +126,10 @@ def test_names():
     paths = [Path(p) for p in ("a/x.jpg", "b/X.png", "x-2.jpg", "y.tar.gz", "overview.png")]
     names = store.distinct_names(paths, {"overview"})
     assert names == ["x", "X-2", "x-2-2", "y.tar", "overview-2"]
+
+
+def test_names_that_look_like_numbered_ones():
+    paths = [Path(name) for name in ("x/a.jpg", "a-2.jpg", "y/a.jpg", "z/A.jpg", "w/a.png")]
+    assert store.distinct_names(paths) == ["a", "a-2", "a-3", "A-4", "a-5"]
+    reserved = store.distinct_names(paths, reserved=("a", "a-4"))
+    assert reserved == ["a-2", "a-2-2", "a-3", "A-5", "a-6"]
