@@ -8,7 +8,7 @@ import jax
 
 from saljax.cli.console import fetching, say
 from saljax.data.annotations import tfds_boxes
-from saljax.evaluation import cases, measures, rows, tfds_cases
+from saljax.evaluation import blocks, cases, measures, rows, tfds_cases
 from saljax.evaluation.cases import Complain
 from saljax.evaluation.study import Study
 from saljax.runs import classifier, inputs, store, targets
@@ -36,7 +36,7 @@ def study(
     references: bool,
     keep_maps: Any,
     shard: tuple[int, int] | None,
-    block_size: int,
+    block_size: int | None,
     seed: int,
     batch_size: int | None,
     values: tuple[float, float] | None,
@@ -82,6 +82,7 @@ def study(
             data, boxes, known.labels, by_label, number, complain, boxes_format, note, split
         )
     batch_size = batch_size or (1 if len(found) == 1 else jax.local_device_count())
+    block_size = block_size or blocks.size(len(found))
     asked = Study(
         classifier=known,
         rows=compared,

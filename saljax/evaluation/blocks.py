@@ -21,6 +21,9 @@ from saljax.runs import store
 
 Keep = Literal["float32", "float16", "none"]
 """What is kept of a map. "float16" are shares of its largest absolute value."""
+SIZES, MOST = (32, 256), 200
+"""Cases in a block, and blocks: 50 000 pictures by eight methods make 1800 files, and the maps of a
+block, which are in memory when it is written, at most 50 MB at 224 x 224. Our choice."""
 Entry = dict[str, Any]
 Damaged = Callable[[Path], None]
 _BROKEN = (zipfile.BadZipFile, ValueError, KeyError, EOFError)
@@ -186,6 +189,11 @@ def _encoded(maps: list[np.ndarray], keep: Keep) -> dict[str, np.ndarray]:
 
 def _scale(saliency: np.ndarray) -> np.float32:
     return np.float32(np.abs(saliency).max() or 1.0)
+
+
+def size(cases: int) -> int:
+    """Cases in a block, where nobody says: as many as make `MOST` blocks, within `SIZES`."""
+    return min(max(SIZES[0], -(-cases // MOST)), SIZES[1])
 
 
 def numbered(cases: int, size: int, shard: tuple[int, int]) -> list[int]:

@@ -5,7 +5,7 @@ import errno
 import numpy as np
 import pytest
 
-from saljax.evaluation.blocks import Block, Shelf, as_kept, numbered, read_map
+from saljax.evaluation.blocks import Block, Shelf, as_kept, numbered, read_map, size
 from saljax.runs import store
 
 MAPS = np.random.default_rng(0).normal(size=(4, 3, 5)).astype(np.float32) * 1e-9
@@ -122,3 +122,10 @@ def test_numbered():
     parts = [numbered(100, 8, (part, 3)) for part in range(3)]
     assert sorted(sum(parts, [])) == numbered(100, 8, (0, 1)) == list(range(13))
     assert parts[1] == [1, 4, 7, 10]
+
+
+def test_files_are_few_however_many_pictures_there_are():
+    """Of 50 000 pictures, six methods, two references and what is known of the images."""
+    assert size(1) == size(6400) == 32 and size(50_000) == 250 and size(1_281_167) == 256
+    for cases in (6400, 6401, 50_000):
+        assert len(list(numbered(cases, size(cases), (0, 1)))) * (6 + 2 + 1) < 2000
