@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,14 @@ def test_names_that_look_like_numbered_ones():
     assert store.distinct_names(paths) == ["a", "a-2", "a-3", "A-4", "a-5"]
     reserved = store.distinct_names(paths, reserved=("a", "a-4"))
     assert reserved == ["a-2", "a-2-2", "a-3", "A-5", "a-6"]
+
+
+def test_a_long_record_is_written_part_by_part(tmp_path):
+    """What is written is what JSON has for it, in a tenth of the memory that its text takes."""
+    record = {"images": [{"image": f"{i}.jpg", "boxes": [[1.5, i]]} for i in range(2000)]}
+    tracemalloc.start()
+    store.write_json(tmp_path / "a.json", record)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    text = (tmp_path / "a.json").read_text()
+    assert text == json.dumps(record, indent=2) + "\n" and 10 * peak < len(text)
