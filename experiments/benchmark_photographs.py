@@ -41,15 +41,16 @@ SETTINGS = {
 }
 
 
-def main(weights, out, number, learned):
-    methods, settings = METHODS, dict(SETTINGS)
+def main(weights, out, number, learned, metrics):
+    methods, left_out = METHODS, set(METRICS) - set(metrics)
+    settings = {name: own for name, own in SETTINGS.items() if name not in left_out}
     for name, path in learned.items():
         if path is not None:
             methods += f",{name}"
             settings[name] = {"explainer": str(path)}
     command = ["--data", str(PHOTOS / "ilsvrc"), "--boxes", str(PHOTOS / "ilsvrc_boxes.json")]
     command += ["--model", "resnet18", "--weights", str(weights), "--target", "top-1"]
-    found = evaluated(out, number, methods, METRICS, settings, [*command, "--pictures", "0"])
+    found = evaluated(out, number, methods, metrics, settings, [*command, "--pictures", "0"])
     print(f"\n{number} photographs, {len(found.methods)} methods\n")
     table(found.columns, found.methods, ("center", "random"))
     entries = json.loads((out / "table.json").read_text())["table"]
@@ -67,6 +68,7 @@ if __name__ == "__main__":
     parser.add_argument("--number", type=int, default=15)
     parser.add_argument("--dre", type=Path)
     parser.add_argument("--masking-model", type=Path)
+    parser.add_argument("--metrics", nargs="+", default=list(METRICS), choices=METRICS)
     options = parser.parse_args()
     explainers = {"dre": options.dre, "masking_model": options.masking_model}
-    main(options.weights, options.out, options.number, explainers)
+    main(options.weights, options.out, options.number, explainers, options.metrics)

@@ -90,7 +90,7 @@ def stretched(saliency):
     return positive / (1e-7 + positive.max())
 
 
-def main(weights, number, names):
+def main(weights, number, names, size):
     net, model = network(weights, False, "resnet18")
     import pytorch_grad_cam as peers  # pyright: ignore[reportMissingImports]
     import torch  # pyright: ignore[reportMissingImports]
@@ -99,7 +99,7 @@ def main(weights, number, names):
     )
 
     logits = saljax.models.load("resnet18", weights)
-    pictures, targets = photographs(number)
+    pictures, targets = photographs(number, size * 8 // 7, size)
     tensors = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pictures, -1, 1)))
     print("| method | photographs | correlation, least | difference, median | largest |")
     print("|---|---|---|---|---|", flush=True)
@@ -127,7 +127,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="CAMs beside pytorch-grad-cam's.")
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--number", type=int, default=2)
+    parser.add_argument("--size", type=int, default=224, help="of pictures, in pixels")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS))
     options = parser.parse_args()
     with jax.default_matmul_precision("highest"):
-        main(options.weights, options.number, options.methods)
+        main(options.weights, options.number, options.methods, options.size)
