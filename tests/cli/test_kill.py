@@ -20,18 +20,11 @@ def kill_test():
 def test_a_killed_run_goes_on(kill_test, tmp_path, monkeypatch):
     monkeypatch.delenv("XLA_FLAGS")  # one device, as the command has it
     words = [
-        "--set",
-        "glas.grid=2",
-        "--metrics",
-        "skewness",
-        "--pictures",
-        "1",
-        "--batch-size",
-        "1",
-        "--block-size",
-        "1",
-    ]
-    report = kill_test.survive(tmp_path / "run", 1, 3, words, linger=0.0)
+        "--set", "glas.grid=2", "--metrics", "skewness", "--pictures", "1", "--page", "1",
+        "--batch-size", "1", "--block-size", "1",
+    ]  # fmt: skip
+    kills = {"main": 1}  # by this seed when five of twelve files are there
+    report = kill_test.survive(tmp_path / "run", kills, 3, words, seed=5, linger=0.0)["main"]
     assert report["maps"] == 9
     assert report["kills that met it at work"] == 1
     assert 0 < report["maps kept over the kills"] < 9
