@@ -23,7 +23,6 @@ from agreement_with_peers import network, photographs
 
 import saljax
 from saljax.methods.cams.grad_cam import finish, read
-from saljax.models.architectures.layers import MEAN
 from saljax.ops import images
 
 EPSILON = 1e-6
@@ -48,8 +47,8 @@ def at_layer4(name, **keywords):
     return functools.partial(getattr(saljax, name), layer="layer4", **keywords)
 
 
-MEAN_COLOR = np.float32(MEAN)
-SOFTMAX = {"channel_softmax": True, "baseline": MEAN_COLOR}
+SOFTMAX = {"channel_softmax": True, "baseline": 0.0}
+"""Theirs multiplies what the classifier is given, colors from 0 to 1 here: black."""
 METHODS = {
     "grad_cam": (at_layer4("grad_cam"), "GradCAM"),
     "hires_cam": (at_layer4("hires_cam", positive=True), "HiResCAM"),
