@@ -40,6 +40,8 @@ BATCH, BLOCK = 32, 256
 """Pictures in one call, and in one file of results."""
 BARE_BATCHES = 12
 """Of the bare calls, each time."""
+SHARES = 0.1, 0.2, 0.4, 0.6, 0.8, 1
+"""Of the pictures, after which the memory is said."""
 COMMAND = [sys.executable, "-c", "from saljax.cli import main; raise SystemExit(main())"]
 
 
@@ -207,8 +209,7 @@ def measured(folder: pathlib.Path, number: int) -> dict[str, str]:
     used = (last[2] - first[2]) / (number - BLOCK * first[0])
     files = results(out)
     sizes = sum(path.stat().st_size for path in files)
-    tenth = max(number // BLOCK // 10, 1)
-    memory = [str(watched.at(share * tenth)[1]) for share in (1, 2, 4, 6, 8, 10)]
+    memory = [str(watched.at(round(share * len(times)))[1]) for share in SHARES]
     bare_times = ", ".join(f"{1 / seconds:.1f}" for seconds, _ in of_bare)
     return {
         "pictures, methods, metrics": f"{number}, {len(METHODS)}, {len(METRICS)}",
@@ -217,7 +218,7 @@ def measured(folder: pathlib.Path, number: int) -> dict[str, str]:
         "pictures a second, bare calls before, in the middle, after": bare_times,
         "the command's of the bare calls'": f"{steady * clock:.2f}",
         "processor seconds a picture, command (likewise) and bare": f"{used:.4f}, {processor:.4f}",
-        "MiB after 10, 20, 40, 60, 80, 100 % of the pictures": ", ".join(memory),
+        f"MiB after {', '.join(map(str, SHARES))} of the pictures": ", ".join(memory),
         "most MiB, with the table": str(max(mib for _, mib, _ in watched.seen)),
         "files": f"{len(files)}, {sizes >> 20} MiB",
         "said": said.strip().splitlines()[-1].rpartition("; ")[2],

@@ -24,6 +24,8 @@ Keep = Literal["float32", "float16", "none"]
 SIZES, MOST = (32, 256), 200
 """Cases in a block, and blocks: 50 000 pictures by eight methods make 1800 files, and the maps of a
 block, which are in memory when it is written, at most 50 MB at 224 x 224. Our choice."""
+ROOM = 128 << 20
+"""Bytes of maps that are kept in memory when they were read. Our choice."""
 Entry = dict[str, Any]
 Damaged = Callable[[Path], None]
 _BROKEN = (zipfile.BadZipFile, ValueError, KeyError, EOFError)
@@ -144,10 +146,11 @@ class Block:
             return
         text = json.dumps(self._entries, allow_nan=False, separators=(",", ":"))
         arrays: dict[str, Any] = {"entries": np.frombuffer(text.encode(), np.uint8)}
-        if self._count:
-            there = range(self._count - len(self._new))
-            maps = [read_map(Place(self.path, index)) for index in there]
-            arrays |= _encoded([*maps, *self._new.values()], self._shelf.keep)
+        if self._new:
+            arrays |= _encoded([*self._new.values()], self._shelf.keep)
+        if self._count > len(self._new):
+            for name, there in _stored(self.path).items():
+                arrays[name] = np.concatenate([there, arrays[name]]) if self._new else there
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         store.write(self.path, buffer.getvalue())  # in one piece: a full disk leaves what was there
@@ -166,17 +169,33 @@ def as_kept(saliency: np.ndarray, keep: Keep) -> np.ndarray:
 def read_map(place: Place) -> np.ndarray:
     """A map; OSError where its file is not there, DamagedError where it is damaged."""
     try:
-        maps, scales = _of_file(place.path, place.path.stat().st_mtime_ns)
-        saliency = maps[place.index]
-    except (*_BROKEN, IndexError):
+        stored = _read_lately(place.path)
+        saliency = stored["maps"][place.index]
+    except (KeyError, IndexError):
         raise DamagedError(place.path) from None
-    return saliency if scales is None else saliency.astype(np.float32) * scales[place.index]
+    if "scales" not in stored:
+        return saliency
+    return saliency.astype(np.float32) * stored["scales"][place.index]
 
 
-@functools.lru_cache(maxsize=16)
-def _of_file(path: Path, modified: int) -> tuple[np.ndarray, np.ndarray | None]:
-    with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-        return file["maps"], file["scales"] if "scales" in file.files else None
+_read: dict[tuple[Path, int], dict[str, np.ndarray]] = {}
+
+
+def _read_lately(path: Path) -> dict[str, np.ndarray]:
+    """The maps of a file, in memory for the next that asks; those read last, up to `ROOM`."""
+    key = path, path.stat().st_mtime_ns
+    _read[key] = stored = _read.pop(key, None) or _stored(path)
+    while len(_read) > 1 and sum(a.nbytes for one in _read.values() for a in one.values()) > ROOM:
+        del _read[next(iter(_read))]
+    return stored
+
+
+def _stored(path: Path) -> dict[str, np.ndarray]:
+    try:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+            return {name: file[name] for name in ("maps", "scales") if name in file.files}
+    except _BROKEN:
+        raise DamagedError(path) from None
 
 
 def _encoded(maps: list[np.ndarray], keep: Keep) -> dict[str, np.ndarray]:

@@ -5,6 +5,7 @@ import errno
 import numpy as np
 import pytest
 
+from saljax.evaluation import blocks
 from saljax.evaluation.blocks import Block, Shelf, as_kept, numbered, read_map, size
 from saljax.runs import store
 
@@ -114,6 +115,20 @@ def test_a_full_disk_leaves_what_was_there(shelf, monkeypatch):
     assert block.path.read_bytes() == before and len(list(block.path.parent.iterdir())) == 1
     block.write()
     assert Block(shelf(), 0).get("2") is not None
+
+
+def test_maps_that_were_read_take_little_memory(shelf, monkeypatch):
+    """Those of a few files, and what is written again is not among them."""
+    monkeypatch.setattr(blocks, "ROOM", 3 * MAPS[0].nbytes)
+    monkeypatch.setattr(blocks, "_read", {})
+    there = [filled(shelf, number, "0") for number in range(5)]
+    there[0].put("1", {"values": {}}, MAPS[1])
+    there[0].write()
+    assert not blocks._read
+    for _ in range(2):
+        for block in there:
+            np.testing.assert_array_equal(block.map(block.get("0")), MAPS[0])
+    assert [path.name[:6] for path, _ in blocks._read] == ["000002", "000003", "000004"]
 
 
 def test_numbered():
