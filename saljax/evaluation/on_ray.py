@@ -10,11 +10,13 @@ whoever works at it but one for the whole run.
 import collections
 import contextlib
 import logging
+import math
 import os
 import secrets
 import signal
 import socket
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +34,8 @@ TRIES = 3
 OBJECTS = 80 << 20
 """Bytes for what travels within a cluster that is started here, about the least Ray takes."""
 
+PATIENCE = 60.0
+"""Seconds without any worker after which it is said what the cluster has left. Our choice."""
 CONNECTED = 10.0
 """Seconds in which a cluster has to answer. Our choice."""
 
@@ -90,7 +94,7 @@ class _Crew:
         self._ray, self._given, self._advance, self._note = ray, given, advance, note
         self._say = {"complain": complain, "note": note}
         self._actor = ray.remote(Worker).options(max_concurrency=2, max_restarts=0, **asked)
-        self._hands: list[_Hand] = []
+        self._hands, self._started = list[_Hand](), False
         self._todo: collections.deque[int] = collections.deque()
         self._deaths: collections.Counter[int | None] = collections.Counter()
 
@@ -98,6 +102,7 @@ class _Crew:
         ray, hands, todo = self._ray, self._hands, self._todo
         todo.extend(numbers)
         hands += [self._hire() for _ in range(workers)]
+        begun = time.monotonic()
         while (todo and not stopped()) or any(one.number is not None for one in hands):
             for one in hands:  # those that have not started yet are waited for by no block
                 if one.busy is None and todo and not stopped():
@@ -110,6 +115,10 @@ class _Crew:
                     self._finish(one)
                 elif one.number is not None:
                     self._ask(one)
+            if not self._started and time.monotonic() - begun > PATIENCE:
+                free = ", ".join(f"{n} {v:g}" for n, v in ray.available_resources().items())
+                self._note("ray", f"no worker has started yet; the cluster has left: {free}")
+                begun = math.inf
 
     def dismiss(self) -> None:
         for one in self._hands:
@@ -138,6 +147,7 @@ class _Crew:
         except errors.RayError as error:
             self._replace(one, str(error))
             return
+        self._started = True
         self._deaths[one.number] = 0
         one.before, one.asked, one.busy, one.number = one.heard, None, None, None
 

@@ -103,6 +103,47 @@ def test_a_worker_that_never_starts_holds_no_block(crew):
     assert {number for number, _ in ray.worked} == {2}
 
 
+def test_it_is_said_that_none_has_started(crew, monkeypatch):
+    monkeypatch.setattr(on_ray, "PATIENCE", 0.0)
+    called = []
+    ray = Ray(lambda *call: None)
+    ready = ray.wait
+    ray.wait = lambda answers, timeout: (
+        ready(answers, 0) if called.append(0) or called[3:] else ([], [])
+    )
+    ray.available_resources = lambda: {"CPU": 0.5, "memory": 1e9}
+    done, said = crew(ray, [0])
+    text = "ray: no worker has started yet; the cluster has left: CPU 0.5, memory 1e+09"
+    assert done == 1 and said.count(text) == 1
+
+
+@pytest.mark.parametrize(
+    ("gpus", "machines", "workers", "number", "of_gpu"),
+    [
+        (0, 3, None, 3, None),
+        (0, 1, 2, 2, None),
+        (8, 2, None, 8, 1.0),
+        (8, 2, 4, 4, 1.0),
+        (2, 1, 3, 3, 0.5),
+        (2, 1, 4, 4, 0.5),
+        (2, 1, 5, 5, 1 / 3),
+        (16, 2, None, 10, 1.0),
+    ],
+)
+def test_how_many_workers_there_are(gpus, machines, workers, number, of_gpu):
+    """Ten blocks: never more workers; those that share a GPU do not take its memory at once."""
+    head = {"Alive": True, "Resources": {"node:a": 1.0}}
+    nodes = [{"Alive": True, "Resources": {"CPU": 8.0}}] * machines
+    dead = {"Alive": False, "Resources": {"CPU": 8.0}}
+    resources = {"CPU": 8.0 * machines} | ({"GPU": float(gpus)} if gpus else {})
+    ray = SimpleNamespace(cluster_resources=lambda: resources, nodes=lambda: [head, *nodes, dead])
+    found, asked = on_ray._share(ray, workers, 10)
+    assert found == number and asked.get("num_gpus") == of_gpu
+    assert asked["num_cpus"] == (0 if gpus else 1)
+    shares = "XLA_PYTHON_CLIENT_PREALLOCATE" in str(asked)
+    assert shares == (of_gpu is not None and of_gpu < 1)
+
+
 def test_a_block_that_kills_whoever_works_at_it_ends_the_run(crew):
     ray = Ray(lambda name, number, *block: RayError("why\nat length") if block == (1,) else None)
     with pytest.raises(ValueError, match="ray: 3 workers died of block 1: why$"):
