@@ -237,21 +237,11 @@ def _parts(score_fn, image, key, init, is_parameter):
 
 
 def _random(leaves, layers, key):
-    """Every array of the layers with its values in random order; those of one size in one program.
-
-    A ResNet-18 has a hundred arrays of a dozen sizes, and each would be compiled by itself.
-    """
-    alike = {}
-    for number in (number for layer in layers for number in layer.leaves):
-        leaf = jnp.asarray(leaves[number])
-        alike.setdefault((leaf.size, leaf.dtype), {})[number] = leaf
-    found = {}
-    for own in alike.values():
-        keys_of = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(list(own), jnp.uint32))
-        several = jax.vmap(shuffled)(jnp.stack([leaf.ravel() for leaf in own.values()]), keys_of)
-        for row, (number, leaf) in enumerate(own.items()):
-            found[number] = several[row].reshape(leaf.shape)
-    return found
+    """Every array of the layers with its values in random order."""
+    numbers = [number for layer in layers for number in layer.leaves]
+    own = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.asarray(numbers, jnp.uint32))
+    found = shuffled([jnp.asarray(leaves[number]) for number in numbers], own)
+    return dict(zip(numbers, found, strict=True))
 
 
 def _of(init, leaves, structure):
