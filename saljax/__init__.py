@@ -84,7 +84,7 @@ from saljax.ops.perturb import perturb as perturb
 from saljax.ops.skew import skew_controller as skew_controller
 from saljax.ops.soft_topk import soft_topk as soft_topk
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 
 # Models and explainers that learn need flax, pictures matplotlib, which take longer to import than
