@@ -3,6 +3,7 @@
 import functools
 import os
 import threading
+import types
 from importlib.metadata import version
 
 # The tests spend their time compiling tiny programs: less than half without LLVM's optimizations
@@ -49,6 +50,24 @@ def _shared(make_context, uses=200):
 
 if hasattr(mlir, "make_ir_context"):  # private to JAX: where it is gone tests are only slower
     mlir.make_ir_context = _shared(mlir.make_ir_context)
+
+
+def _of_annotated(jaxtyped):
+    """Functions without annotations are left alone: there is nothing to check, and to wrap each that
+    is made inside another, each time, costs more than the checks do."""
+
+    def wrap(*, typechecker):
+        check = jaxtyped(typechecker=typechecker)
+        return lambda fn: fn if _is_bare(fn) else check(fn)
+
+    return wrap
+
+
+def _is_bare(fn):
+    return isinstance(fn, types.FunctionType) and not fn.__annotations__
+
+
+jaxtyping.jaxtyped = _of_annotated(jaxtyping.jaxtyped)
 
 
 @pytest.fixture

@@ -134,13 +134,6 @@ def _read(closed, inputs, marks, visit, enter, after, around):
 
 def _single(eqn, dependent, rectify, scalars, turns=""):
     """The operation that is one primitive."""
-
-    def compute(*inputs):
-        with eqn.ctx.manager:  # the mesh that was set where it was traced
-            outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
-        many = eqn.primitive.multiple_results
-        return outputs[0] if many and len(eqn.outvars) == 1 else outputs
-
     shape = eqn.outvars[0].aval.shape if eqn.outvars else ()
     kind = kind_of(eqn, dependent, scalars)
     if kind == "relu" and rectify and eqn.primitive.name == "max":
@@ -149,10 +142,17 @@ def _single(eqn, dependent, rectify, scalars, turns=""):
         kind + turns if kind.startswith("tap:") else kind,
         tuple(dependent),
         shape,
-        compute,
+        functools.partial(_compute, eqn),
         eqn.params,
         kept=is_named(eqn, "plain:"),
     )
+
+
+def _compute(eqn, *inputs):
+    with eqn.ctx.manager:  # the mesh that was set where it was traced
+        outputs = eqn.primitive.bind(*inputs, **eqn.primitive.get_bind_params(eqn.params))
+    many = eqn.primitive.multiple_results
+    return outputs[0] if many and len(eqn.outvars) == 1 else outputs
 
 
 def _scope(eqn, around):
