@@ -1,6 +1,7 @@
 """Eight virtual CPU devices, strict dtypes, and programs that are lowered at less cost."""
 
 import functools
+import gc
 import os
 import threading
 import types
@@ -26,6 +27,7 @@ import jaxtyping
 import pytest
 from jax._src.interpreters import mlir
 
+gc.set_threshold(100_000, 20, 20)  # traces make many small objects and few cycles
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
