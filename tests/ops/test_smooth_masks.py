@@ -44,7 +44,7 @@ def mask_tap_by_tap(parameters, step, sigma, first):
     [
         ((5,), (3,), (4.0,), (0.5,)),
         ((4, 3), (2, 3), (4.0, 2.5), (0.5, 0.0)),
-        ((3, 2, 2), (2, 1, 2), (1.5, 1.5, 0.5), (0.0, 0.5, 0.5)),
+        ((2, 2, 2), (2, 1, 2), (1.5, 1.0, 0.5), (0.0, 0.5, 0.5)),
     ],
 )
 def test_equals_the_formula_at_any_rank(shape, step, sigma, first):
