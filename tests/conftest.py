@@ -55,8 +55,11 @@ if hasattr(mlir, "make_ir_context"):  # private to JAX: where it is gone tests a
 
 
 def _of_annotated(jaxtyped):
-    """Functions without annotations are left alone: there is nothing to check, and to wrap each that
-    is made inside another, each time, costs more than the checks do."""
+    """Functions without annotations are left alone.
+
+    There is nothing to check in them, and to wrap each that is made inside another, each time,
+    costs more than the checks do.
+    """
 
     def wrap(*, typechecker):
         check = jaxtyped(typechecker=typechecker)
