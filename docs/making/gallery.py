@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 import saljax
-from saljax.methods.table import METHODS
+from saljax.methods.table import METHODS, Known
 
 FOLDER = Path(__file__).parents[1] / "gallery"
 FINE = "sigma_light=1.5, sigma_shadow=1.5, sigma_spatial=1.5"
@@ -37,11 +37,29 @@ CALLS = {
     "feature_inversion": "baseline=blurred(4.7)",
     "excitation_backprop": 'layer="block1"',
     "contrastive_excitation_backprop": 'layer="block1"',
+    "information_bottleneck": 'layer="block2", statistics=statistics',
+    "glas_regions": "labels=atlas, num_regions=64, sigma_light=9.6, sigma_shadow=9.6",
 }
 """Keywords where the paper's, made for 224 x 224, do not suit 96 x 96, or cost much."""
 
+SHOWN = METHODS | {
+    "glas_regions": Known(
+        saljax.glas_regions,
+        "GLAS's appendix on 3D-GLAS; the atlas is one of squares of 12 x 12 pixels here",
+        "probabilities",
+    ),
+    "information_bottleneck": Known(
+        saljax.information_bottleneck,
+        "Restricting the Flow: Information Bottlenecks for Attribution, ICLR 2020",
+        "logits",
+    ),
+}
+"""Those of the table, and two that need more than a picture and a classifier."""
+LEARNING, NUMBER = 5, 256
+"""Seed and number of the birds for the statistics of a layer."""
+
 ON_TRANSFORMERS = ("attention_rollout", "generic_attention", "le_grad", "attn_lrp")
-SHOWN, WIDTH, SEED = 288, 560, 77
+SIDE, WIDTH, SEED = 288, 560, 77
 """Pixels a side of the birds drawn, and of a strip's width; the birds are held out."""
 
 
@@ -63,14 +81,28 @@ def explained(name: str, images: np.ndarray, labels: np.ndarray) -> tuple[np.nda
     from saljax.runs.explainers import equipped
 
     known = classifier.load(model(name), None)
-    shown = eval(call(name), {"saljax": saljax, "functools": functools, "blurred": blurred})
-    method = equipped(functools.partial(shown), name, known)  # what learned: the bundled ones
-    score_fn = known.logits if METHODS[name].explains == "logits" else known.probabilities
+    names = {"saljax": saljax, "functools": functools, "blurred": blurred}
+    shown = functools.partial(eval(call(name), names | more(name, known.logits)))
+    method = equipped(shown, name, known) if name in METHODS else shown  # with bundled explainers
+    score_fn = known.logits if SHOWN[name].explains == "logits" else known.probabilities
     ask = functools.partial(saljax.explain, method, score_fn, images, labels, key=jax.random.key(0))
     jax.block_until_ready(ask())
     start = time.process_time()
     maps = np.asarray(ask())
     return maps, time.process_time() - start
+
+
+def more(name: str, logits) -> dict:
+    """What else its call names."""
+    if name == "glas_regions":
+        rows, columns = np.indices((96, 96)) // 12
+        return {"atlas": 1 + 8 * rows + columns}
+    if name == "information_bottleneck":
+        from saljax.data import birdlets
+
+        birds = np.stack([birdlets.sample(LEARNING, index).image for index in range(NUMBER)])
+        return {"statistics": saljax.activation_statistics(logits, [birds], "block2")}
+    return {}
 
 
 def strip(name: str, maps: np.ndarray, shown: list) -> bytes:
@@ -80,7 +112,7 @@ def strip(name: str, maps: np.ndarray, shown: list) -> bytes:
     from saljax.report import grids
 
     panels = [
-        grids.Panel(bird.image, m, "", outline=bird.diagnostic_mask, signed=METHODS[name].signed)
+        grids.Panel(bird.image, m, "", outline=bird.diagnostic_mask, signed=SHOWN[name].signed)
         for bird, m in zip(shown, maps, strict=True)
     ]
     drawn = grids.png(grids.grid([grids.Row("", "", tuple(panels))]))
@@ -98,13 +130,13 @@ def main(names: list[str]) -> None:
 
     small, large = [
         [birdlets.sample(SEED, 0, size=size), birdlets.pair(SEED, 0, size=size).birds[0]]
-        for size in (96, SHOWN)
+        for size in (96, SIDE)
     ]
     images = np.stack([bird.image for bird in small])
     labels = np.asarray([bird.label for bird in small])
     file = FOLDER / "costs.json"
     costs = json.loads(file.read_text()) if file.exists() else {}
-    for name in names or METHODS:
+    for name in names or SHOWN:
         maps, seconds = explained(name, images, labels)
         (FOLDER / f"{name}.jpg").write_bytes(strip(name, maps, large))
         costs[name] = round(seconds / len(images), 4)

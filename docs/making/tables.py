@@ -70,7 +70,7 @@ def cards() -> str:
     parts = []
     for folder, (title, _) in FAMILIES.items():
         parts.append(f'## {title}\n\n<div class="gallery" markdown>\n')
-        for name, known in METHODS.items():
+        for name, known in gallery.SHOWN.items():
             if family(known) != folder:
                 continue
             cost = f", {1000 * costs[name]:.0f} ms a map" if name in costs else ""
@@ -90,7 +90,7 @@ def cards() -> str:
 def bibliography() -> str:
     """Papers of the methods, and what the docstrings of the metrics name as their sources."""
     papers: dict[str, list[str]] = {}
-    for name, known in METHODS.items():
+    for name, known in gallery.SHOWN.items():
         papers.setdefault(known.paper, []).append(link(name, known.function))
     rows = ["## Methods\n"]
     rows += [f"- {paper}: {', '.join(names)}" for paper, names in sorted(papers.items())]
