@@ -201,6 +201,9 @@ def resample(
     Returns:
         (*shape) or (*shape, C) float32.
     """
+    height, width = image.shape[:2]
+    if shape == (height, width) and box in (None, (0, 0, width, height)):
+        return np.asarray(image, np.float32)
     if image.ndim == 3:
         return np.stack([resample(plane, shape, box) for plane in np.moveaxis(image, -1, 0)], -1)
     plane = Image.fromarray(np.ascontiguousarray(image, np.float32))

@@ -106,7 +106,7 @@ class Block:
     def __init__(self, shelf: Shelf, number: int):
         self._shelf, self.path, self._changed = shelf, shelf.path(number), False
         self._entries = shelf.entries(self.path)
-        self._new: dict[int, np.ndarray] = {}
+        self._new: dict[int, _Kept] = {}
         self._count = sum("map" in entry for entry in self._entries.values())
 
     def get(self, key: str) -> Entry | None:
@@ -123,7 +123,7 @@ class Block:
         """Set an entry, with its map if there is one and maps are kept."""
         if saliency is not None and self._shelf.keep != "none":
             entry["map"] = self._count
-            self._new[self._count] = saliency
+            self._new[self._count] = _kept(saliency, self._shelf.keep)
             self._count += 1
         self._entries[key], self._changed = entry, True
 
@@ -136,9 +136,11 @@ class Block:
         return Place(self.path, entry["map"]) if "map" in entry else None
 
     def map(self, entry: Entry) -> np.ndarray:
-        """The map of an entry."""
+        """The map of an entry, as it will be read again: what is measured is what was kept."""
         index = entry["map"]
-        return self._new[index] if index in self._new else read_map(Place(self.path, index))
+        if index in self._new:
+            return _as_read(*self._new[index])
+        return read_map(Place(self.path, index))
 
     def write(self) -> None:
         """Write what is new, in place of the file as it was."""
@@ -147,7 +149,10 @@ class Block:
         text = json.dumps(self._entries, allow_nan=False, separators=(",", ":"))
         arrays: dict[str, Any] = {"entries": np.frombuffer(text.encode(), np.uint8)}
         if self._new:
-            arrays |= _encoded([*self._new.values()], self._shelf.keep)
+            maps, scales = zip(*self._new.values(), strict=True)
+            arrays["maps"] = np.stack(maps)
+            if self._shelf.keep == "float16":
+                arrays["scales"] = np.asarray(scales)
         if self._count > len(self._new):
             for name, there in _stored(self.path).items():
                 arrays[name] = np.concatenate([there, arrays[name]]) if self._new else there
@@ -158,24 +163,14 @@ class Block:
         self._new.clear()
 
 
-def as_kept(saliency: np.ndarray, keep: Keep) -> np.ndarray:
-    """A map as it will be read again: what is measured is what was kept."""
-    if keep != "float16":
-        return saliency
-    scale = _scale(saliency)
-    return np.asarray((saliency / scale).astype(np.float16), np.float32) * scale
-
-
 def read_map(place: Place) -> np.ndarray:
     """A map; OSError where its file is not there, DamagedError where it is damaged."""
     try:
         stored = _read_lately(place.path)
-        saliency = stored["maps"][place.index]
+        scale = stored["scales"][place.index] if "scales" in stored else None
+        return _as_read(stored["maps"][place.index], scale)
     except (KeyError, IndexError):
         raise DamagedError(place.path) from None
-    if "scales" not in stored:
-        return saliency
-    return saliency.astype(np.float32) * stored["scales"][place.index]
 
 
 _read: dict[tuple[Path, int], dict[str, np.ndarray]] = {}
@@ -198,16 +193,20 @@ def _stored(path: Path) -> dict[str, np.ndarray]:
         raise DamagedError(path) from None
 
 
-def _encoded(maps: list[np.ndarray], keep: Keep) -> dict[str, np.ndarray]:
+class _Kept(NamedTuple):
+    map: np.ndarray
+    scale: np.float32 | None = None
+
+
+def _kept(saliency: np.ndarray, keep: Keep) -> _Kept:
     if keep != "float16":
-        return {"maps": np.stack(maps)}
-    scales = np.asarray([_scale(one) for one in maps], np.float32)
-    stacked = [(one / scale).astype(np.float16) for one, scale in zip(maps, scales, strict=True)]
-    return {"maps": np.stack(stacked), "scales": scales}
+        return _Kept(saliency)
+    scale = np.float32(np.abs(saliency).max() or 1.0)
+    return _Kept((saliency / scale).astype(np.float16), scale)
 
 
-def _scale(saliency: np.ndarray) -> np.float32:
-    return np.float32(np.abs(saliency).max() or 1.0)
+def _as_read(saliency: np.ndarray, scale: np.float32 | None) -> np.ndarray:
+    return saliency if scale is None else saliency.astype(np.float32) * scale
 
 
 def size(cases: int) -> int:

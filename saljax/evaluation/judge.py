@@ -11,7 +11,7 @@ from saljax.core.explain import explain
 from saljax.data import boxes
 from saljax.evaluation import costs
 from saljax.evaluation.batches import Batch
-from saljax.evaluation.blocks import Block, Entry, as_kept
+from saljax.evaluation.blocks import Block, Entry
 from saljax.evaluation.cases import Complain, seen_mask
 from saljax.evaluation.judged import Judged
 from saljax.evaluation.measures import Batched, Measure, to_json
@@ -85,6 +85,8 @@ class Judge:
                     entry |= {"seconds": seconds} if row.name in self._compiled else {}
                     block.put(keys[place], entry, saliency)
                     entries[place] = entry
+                    if "map" in entry:
+                        maps[place] = block.map(entry)
             self._compiled.add(row.name)
         known = {place: entry for place, entry in entries.items() if entry is not None}
         worked = bool(missing)
@@ -128,7 +130,7 @@ class Judge:
     def _explain(
         self, row: Row, batch: Batch, judged: dict[int, Judged], missing: set[int]
     ) -> tuple[dict[int, np.ndarray], float]:
-        """Maps as they are kept, of those places where they are finite, and seconds an image."""
+        """Maps of those places where they are finite, and seconds an image."""
         (images, ids), targets = batch.images, _targets(batch, judged)
         self._estimate(images)
         self._working(work=f"{row.name}, {batch.cases[min(missing)].image}")
@@ -144,7 +146,7 @@ class Judge:
         for place in sorted(missing):
             saliency = found[place]
             if np.isfinite(saliency).all():
-                maps[place] = as_kept(saliency, self._study.keep)
+                maps[place] = saliency
             else:
                 problem = f"the map of {row.name} is not finite"
                 self._complain(str(judged[place].case.path), problem)
