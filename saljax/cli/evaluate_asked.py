@@ -108,7 +108,7 @@ def _of_tfds(data: Path, boxes: Path | None) -> tfds_boxes.Annotated | None:
         return None
     if boxes is not None:
         raise ValueError(f"--boxes is for folders; {data} has its own, or none")
-    return tfds_boxes.read(*tfds_boxes.named(str(data).removeprefix(tfds_cases.PREFIX)))
+    return tfds_cases.opened(str(data))
 
 
 def for_worker(options: Mapping[str, Any], complain: Complain, note: Complain) -> Study:

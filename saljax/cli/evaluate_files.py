@@ -1,7 +1,6 @@
 """What `saljax evaluate` writes, but for what it needs to go on."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from saljax.evaluation.blocks import read_map
 from saljax.evaluation.differences import in_words
 from saljax.evaluation.judged import Done
 from saljax.evaluation.study import Study
-from saljax.evaluation.tfds_cases import PREFIX
+from saljax.evaluation.tfds_cases import data_name
 from saljax.report import grids, lines
 from saljax.runs import records, store
 
@@ -28,9 +27,7 @@ def write(
     entries, differences = summary.entries(collected), summary.compared(collected)
     seconds = summary.seconds(study, judged)
     table = tables.table(collected, entries, differences, seconds)
-    of_tfds = asked["data"].startswith(PREFIX)
-    data = asked["data"] if of_tfds else Path(asked["data"]).resolve().name
-    title = f"{study.classifier.about.name} on {data}"
+    title = f"{study.classifier.about.name} on {data_name(asked['data'])}"
     notes = facts.facts(study, judged, asked["target"])
     page = tables.markdown(
         title, notes, table, in_words(differences, collected.compared, "all"), complaints

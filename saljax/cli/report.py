@@ -13,7 +13,7 @@ from saljax.cli.console import MISTAKE, echo, mistakes, say
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=options.File())
 @click.option(
     "--data",
-    metavar="FOLDER",
+    metavar="FOLDER|tfds:NAME",
     type=options.File(),
     help="Where the photographs are now.  [default: where they were]",
 )
@@ -64,9 +64,25 @@ def write(run, out: Path, number: int, data: Path | None = None) -> int:
 
     shown = min(number, len(run.record["images"]))
     folder = data or Path(run.record["settings"]["data"])
+    contents = _contents(str(folder), [one["image"] for one in run.record["images"][:shown]])
     with progress("drawing the page", shown, "image") as advance:
-        lost = site.write(run, out, folder, number, advance)
+        lost = site.write(run, out, folder, number, advance, contents)
     if lost:
         say(f"{folder}: {lost} of {shown} photographs are not there; --data says where they are")
     echo(f"-> {out / 'index.html'}")
     return lost
+
+
+def _contents(data: str, images: Sequence[str]):
+    """See `page.pictures.Contents`."""
+    from saljax.evaluation import tfds_cases
+
+    if not data.startswith(tfds_cases.PREFIX):
+        return lambda name: None
+    try:
+        annotated = tfds_cases.opened(data)
+    except ValueError as error:  # all but the photographs can be shown
+        say(str(error))
+        return lambda name: None
+    places = tfds_cases.places(annotated, images)
+    return lambda name: annotated.content(places[name]) if name in places else None

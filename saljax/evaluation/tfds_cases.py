@@ -1,10 +1,11 @@
 """What is to be explained and judged of a data set of TensorFlow Datasets."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from saljax.data.annotations import tfds_boxes
 from saljax.data.annotations.example import by_class
 from saljax.data.annotations.tfds_boxes import Annotated
 from saljax.data.box_files import Annotation
@@ -57,6 +58,28 @@ def gather(
     if not found:
         raise ValueError("none of its classes is one of the classifier")
     return named(found), by_label
+
+
+def data_name(data: str) -> str:
+    """What people call the data: the name of a folder, or of the data set."""
+    return data if data.startswith(PREFIX) else Path(data).resolve().name
+
+
+def opened(data: str) -> Annotated:
+    """The data set that is named like `tfds:voc/2007:test`; ValueError where it cannot be read."""
+    return tfds_boxes.read(*tfds_boxes.named(data.removeprefix(PREFIX)))
+
+
+def places(annotated: Annotated, images: Iterable[str]) -> dict[str, int]:
+    """Where images lie in a data set, by the names that `gather` gave them."""
+    wanted, found = set(images), dict[str, int]()
+    for index in range(annotated.number):
+        if len(found) == len(wanted):
+            break
+        name = annotated.example(index).image
+        if name in wanted:
+            found.setdefault(name, index)
+    return found
 
 
 _classes = functools.lru_cache(maxsize=1024)(classes)

@@ -1,12 +1,12 @@
 """The folder of a page: `index.html` and what it shows."""
 
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from saljax.evaluation.tfds_cases import data_name
 from saljax.page import data as numbers
 from saljax.page import pictures
 from saljax.page.citations import bibtex
@@ -23,6 +23,7 @@ def write(
     folder: Path,
     most: int = numbers.MOST,
     advance: Callable[..., None] = lambda items=1: None,
+    contents: pictures.Contents = lambda name: None,
 ) -> int:
     """Write the page of an evaluation.
 
@@ -33,6 +34,7 @@ def write(
         most: images with pictures. The table is of all, the numbers of single images are of the
             first `data.MOST`.
         advance: told how many images more have theirs.
+        contents: of images that are not in the folder.
 
     Returns:
         How many images are not there any more.
@@ -45,7 +47,8 @@ def write(
     shown, lost = min(most, listed), 0
     signs = [pictures.are_signed(run, name) for name in run.methods]
     for place in range(shown):
-        photo, maps = pictures.photo(run, place, folder), pictures.maps(run, place, signs)
+        photo = pictures.photo(run, place, folder, contents)
+        maps = pictures.maps(run, place, signs)
         lost += photo is None
         for kind, content in (("photo", photo), ("maps", maps)):
             if content is not None:
@@ -102,7 +105,7 @@ def _about(run: Run, files: Sequence[str]) -> dict[str, Any]:
         "command": settings["command"],
         "about": {
             "classifier": settings["model"],
-            "data": os.path.basename(os.path.normpath(settings["data"])),
+            "data": data_name(settings["data"]),
             "class explained": settings["target"],
             "seed": settings["seed"],
             "batch size": settings["batch_size"],

@@ -661,6 +661,8 @@ def test_a_data_set_of_tfds(data, capsys, of_tfds, explained):
     found, expected = record(data), record(data, "folder")
     assert found["images"] == expected["images"] and found["settings"]["boxes"] is None
     assert found["title"] == "tiny on tfds:coco/2017:test" and (data / "out/pictures.png").exists()
+    photo = "page/photo/0.jpg"
+    assert (data / "out" / photo).read_bytes() == (data / "folder" / photo).read_bytes()
     explained.clear()
     assert cli.main(run) == 0 and explained == []
     capsys.readouterr()
