@@ -1,5 +1,6 @@
 """The methods that `saljax explain` was asked for, from the words of its command line."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from saljax.evaluation import rows as of_table
+from saljax.evaluation import tfds_cases
 from saljax.evaluation.rows import Row
 from saljax.runs import inputs, methods, records
 from saljax.runs.classifier import Classifier
@@ -47,6 +49,17 @@ def rows(
     if not chosen:
         settings |= {n: {**methods.default_settings(n), **settings.get(n, {})} for n in names}
     return of_table.rows(",".join(names), settings, layer, references=False)
+
+
+def of_tfds(data: Path, number: int | None) -> dict[Path, Callable[[], bytes]]:
+    """The first pictures of a data set, all if None; ValueError where it cannot be opened."""
+    if not str(data).startswith(tfds_cases.PREFIX):
+        raise ValueError(f"--data {data}: expected tfds:NAME; folders are IMAGES, without --data")
+    annotated = tfds_cases.opened(str(data))
+    return {
+        data / annotated.example(index).image: functools.partial(annotated.content, index)
+        for index in range(min(annotated.number, number or annotated.number))
+    }
 
 
 def willing(found: Sequence[Row], known: Classifier, say: Callable[[str], None]) -> list[Row]:

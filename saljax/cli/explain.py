@@ -11,7 +11,15 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 
 
 @click.command(cls=options.OfMethod)
-@click.argument("images", nargs=-1, required=True, type=options.File())
+@click.argument("images", nargs=-1, type=options.File())
+@click.option(
+    "--data",
+    metavar="tfds:NAME",
+    type=options.File(),
+    help="Pictures of TensorFlow Datasets, in place of IMAGES or beside them, such as "
+    "tfds:voc/2007:test.",
+)
+@click.option("--number", type=click.IntRange(min=1), help="Only the first pictures.")
 @click.option(
     "--method",
     multiple=True,
@@ -62,6 +70,8 @@ from saljax.cli.console import MISTAKE, echo, fetching, mistakes, say
 def explain(
     ctx: click.Context,
     images: Sequence[Path],
+    data: Path | None,
+    number: int | None,
     method: Sequence[str],
     methods: str | None,
     texts: Sequence[str],
@@ -106,6 +116,8 @@ def explain(
     from saljax.runs.reading import Reading
     from saljax.runs.sanity import Sanity
 
+    if not images and data is None:
+        raise click.UsageError("Missing argument 'IMAGES...'; or --data tfds:NAME.", ctx)
     complaints = []
 
     def complain(path: Path, problem: str) -> None:
@@ -133,16 +145,19 @@ def explain(
         if sigmas:
             asks = [asks[0]._replace(method=m) for m in coarse_to_fine(rows[0].method, sigmas)]
         choose = targets.chooser(wanted, known.labels)
+        contents = asked.of_tfds(data, number) if data else {}
         paths = inputs.find(images, complain, lambda folder, text: say(f"{folder}: {text}"))
+        paths = [*paths, *contents][:number]
         if sanity and inputs.STDIN in paths:
             raise ValueError("--sanity reads a picture twice: give a file in the place of -")
         run = asked.Run(rows, known, framing, tuple(sigmas or ()), seed)
-        work = kept.work(paths, out, {**run.decides(), "target": list(wanted), "range": values})
+        decides = {**run.decides(), "target": list(wanted), "range": values}
+        work = kept.work(paths, out, decides, contents)
         key = jax.random.key(seed)
         strip = Sanity(asks, known.probabilities, about.input_shape, key) if sanity else None
     if ctx.get_parameter_source("model") is click.core.ParameterSource.DEFAULT and not quiet:
         say(f"the classifier is {model}, {about.description}; --model names another")
-    reading = Reading(work.paths, about.input_shape, framing, values, complain, say)
+    reading = Reading(work.paths, about.input_shape, framing, values, complain, say, contents)
     drawings = Pictures(out, run, style, wanted=not no_pictures)
     job = Job(out, run, asks, work, reading, drawings, complain, tell)
     if work.there:
@@ -155,9 +170,9 @@ def explain(
         for name in drawings.missing(work):
             if (there := job.read_again(name)) is not None:
                 drawings.add(name, *there, is_new=False)
-        if number := drawings.write_together(work):
-            of_all = f" of {len(work.paths)}" if number < len(work.paths) else ""
-            tell(f"{number}{of_all} images together -> {drawings.path(work.together)}")
+        if together := drawings.write_together(work):
+            of_all = f" of {len(work.paths)}" if together < len(work.paths) else ""
+            tell(f"{together}{of_all} images together -> {drawings.path(work.together)}")
         if sum(1 for _ in kept.explained(out)) > 1 and not kept.write_index(out):
             say(f"{out / 'index.csv'} is of somebody else; no index was written")
     if strip is not None:

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,8 @@ NUMPY = b"\x93NUMPY"
 """What a .npy file begins with."""
 Say = Callable[[Path, str], None]
 """Told what is to be said of a file or folder."""
+Contents = Mapping[Path, Callable[[], bytes]]
+"""What is in pictures that are no files."""
 
 
 class Input(NamedTuple):

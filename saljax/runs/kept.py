@@ -1,10 +1,12 @@
 """What a folder of explanations holds already: a run goes on from there and overwrites nothing."""
 
 import csv
+import hashlib
 import io
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from saljax.runs import inputs, records, store
@@ -36,17 +38,26 @@ class Work(NamedTuple):
         return [name for name in self.paths if name not in self.there]
 
 
-def work(paths: Sequence[Path], folder: Path, decides: Mapping[str, Any]) -> Work:
+def work(
+    paths: Sequence[Path],
+    folder: Path,
+    decides: Mapping[str, Any],
+    contents: inputs.Contents = MappingProxyType({}),
+) -> Work:
     """What is to be done of pictures, and under which names.
 
     Args:
         paths: of pictures, some perhaps twice.
         folder: of the explanations.
         decides: what their maps depend on beside the picture.
+        contents: of those that are no files.
     """
     in_folder = {p.stem.casefold() for p in paths if p.resolve().parent == folder.resolve()}
     reserved = in_folder | store.names_of_others(folder)
-    keyed = {store.key(image=_content(path), **decides): path for path in dict.fromkeys(paths)}
+    keyed = {
+        store.key(image=_content(path, contents.get(path)), **decides): path
+        for path in dict.fromkeys(paths)
+    }
     called = {key: Path("stdin") if p == inputs.STDIN else p for key, p in keyed.items()}
     (together,) = store.distinct_names([Path("overview")], reserved)
     found, there = names(called, folder, reserved | {together.casefold()})
@@ -54,11 +65,13 @@ def work(paths: Sequence[Path], folder: Path, decides: Mapping[str, Any]) -> Wor
     return Work({name: keyed[key] for name, key in made_from.items()}, made_from, there, together)
 
 
-def _content(path: Path) -> list[str]:
+def _content(path: Path, read: Callable[[], bytes] | None) -> list[str]:
     """What a picture is, and where; each on standard input is another."""
     if path == inputs.STDIN:
         return [secrets.token_hex()]
     try:
+        if read is not None:
+            return [str(path), hashlib.sha256(read()).hexdigest()]
         return [str(path.resolve()), records.sha256(path)]
     except OSError:
         return [str(path)]

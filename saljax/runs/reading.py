@@ -1,7 +1,9 @@
 """The pictures of a run, read one after the other as they are needed."""
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,6 +21,7 @@ class Reading:
         values: see `files.read_image`.
         complain: told of each that cannot be read, and why.
         say: told what was guessed of their values.
+        contents: of those that are no files.
 
     Attributes:
         taken: what was read by `all`, until whoever explains it takes it out.
@@ -32,17 +35,21 @@ class Reading:
         values: files.Range | None,
         complain: inputs.Say,
         say: Callable[[str], None],
+        contents: inputs.Contents = MappingProxyType({}),
     ):
         self._paths, self._shape, self._framing, self._values = paths, input_shape, framing, values
         self._complain, self._say = complain, say
+        self._contents = contents
         self._guesses: set[str] = set()
         self.taken: dict[str, inputs.Input] = {}
 
     def one(self, name: str) -> inputs.Input | None:
         """Read one, or None after a complaint."""
         path, (resize, crop, padded) = self._paths[name], self._framing
+        content = self._contents.get(path)
         try:
-            read = inputs.read(path, self._shape, resize, crop, self._values, padded)
+            given = content and io.BytesIO(content())
+            read = inputs.read(path, self._shape, resize, crop, self._values, padded, given)
         except folders.UnreadableImage as error:
             self._complain(path, str(error))
             return None

@@ -674,6 +674,25 @@ def test_a_data_set_of_tfds(data, capsys, of_tfds, explained):
     assert "what its boxes mean is not known" in family
 
 
+def test_pictures_of_tfds_are_explained(data, capsys, of_tfds):
+    """The maps are those of the same pictures in a folder; the second run makes none again."""
+    of_tfds({"label": type("Names", (), {"names": LABELS})}, lambda i: {"label": i % 3})
+    words = ["--model", "tiny", "--method", "glas", "--grid", "3", "--no-pictures", "--number", "2"]
+    run = ["explain", *words, "--out", str(data / "out"), "--data", "tfds:colors"]
+    assert cli.main(run) == 0
+    assert cli.main(["explain", *words, "--out", str(data / "files"), str(data / "in")]) == 0
+    for name in ("0.npy", "1.npy"):
+        assert (data / "out" / name).read_bytes() == (data / "files" / name).read_bytes()
+    assert json.loads((data / "out/1.json").read_text())["image"] == "tfds:colors/1.png"
+    capsys.readouterr()
+    assert cli.main(run) == 0
+    assert "2 of 2 are there already" in capsys.readouterr().out
+    assert cli.main(["explain", *words, "--data", str(data / "in")]) == 2
+    assert cli.main(["explain", *words]) == 2
+    folder, nothing = lines(capsys)
+    assert "expected tfds:NAME" in folder and "or --data tfds:NAME" in nothing
+
+
 def test_classes_of_tfds_without_boxes(data, capsys, of_tfds):
     """Metrics that need none, of the class that is labelled; one that the classifier lacks."""
     names = type("Names", (), {"names": (*LABELS, "violet")})
