@@ -1,6 +1,7 @@
 """Which form annotations have, by what is in them."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -76,12 +77,12 @@ def unknown(path: Path) -> str:
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file of annotations, or of all files that are read of a folder."""
+    """Digest of a file of annotations, or of all files that are read of a folder, beside it too."""
     form = recognized(path)
     if path.is_file() or form is None:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     together = hashlib.sha256()
     for one in form.files(path):
-        together.update(f"{one.relative_to(path).as_posix()}\n".encode())
+        together.update(f"{Path(os.path.relpath(one, path)).as_posix()}\n".encode())
         together.update(hashlib.sha256(one.read_bytes()).digest())
     return together.hexdigest()

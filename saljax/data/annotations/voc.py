@@ -27,8 +27,13 @@ WORDNET_ID = re.compile(r"n\d{8}")
 def files(path: Path) -> list[Path]:
     """Return the file, or those of a folder and the folders in it, that are of this form.
 
-    Files end in .xml; those of Stanford Dogs have no ending.
+    Files end in .xml, those of Stanford Dogs have no ending; after them come those of masks.
     """
+    found = _annotations(path)
+    return found + [masks for one in found if (masks := _masks(one)).is_file()]
+
+
+def _annotations(path: Path) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() == ".xml" and _is_annotation(path) else []
     inside = _place(path)
@@ -50,7 +55,7 @@ def read(path: Path) -> list[Example]:
         ValueError: a file is malformed; the message says which.
     """
     top = _place(path) if path.is_dir() else path.parent
-    found = [_read(one, top) for one in files(path)]
+    found = [_read(one, top) for one in _annotations(path)]
     from_zero = {
         database
         for database, one in found
@@ -66,6 +71,11 @@ def _place(folder: Path) -> Path:
     return next((folder / name for name in FOLDERS if (folder / name).is_dir()), folder)
 
 
+def _masks(annotation: Path) -> Path:
+    """Where the masks of its objects are, if there are any."""
+    return annotation.parent.parent / "SegmentationObject" / f"{annotation.stem}.png"
+
+
 def _is_annotation(path: Path) -> bool:
     with open(path, "rb") as content:
         return b"<annotation" in content.read(500)
@@ -79,7 +89,7 @@ def _read(path: Path, top: Path) -> tuple[str, Example]:
         raise ValueError(f"{path}: is not XML ({error})") from None
     name = root.findtext("filename", "").strip()
     name = path.stem if name in ("", "%s") else name  # as some of ImageNet's have it
-    masks = path.parent.parent / "SegmentationObject" / f"{path.stem}.png"
+    masks = _masks(path)
     has_masks = root.findtext("segmented") == "1" and masks.is_file()
     try:
         objects = [

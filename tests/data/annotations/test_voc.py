@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from saljax.data import annotations, box_files
+from saljax.data.annotations import forms
 
 
 def xml(path, *objects, database="The VOC2007 Database", filename=None, segmented=0):
@@ -78,6 +79,11 @@ def test_masks_of_objects(tmp_path):
     picture.save(tmp_path / "SegmentationObject" / "a.png")
     masks = [one.mask() for one in annotations.read(tmp_path)[0].objects]
     np.testing.assert_array_equal(masks, [numbers == 1, numbers == 2])
+    before = [forms.sha256(place) for place in (tmp_path, tmp_path / "Annotations")]
+    numbers[3, 3] = 1
+    Image.fromarray(numbers).save(tmp_path / "SegmentationObject" / "a.png")
+    after = [forms.sha256(place) for place in (tmp_path, tmp_path / "Annotations")]
+    assert len({*before, *after}) == 4
 
 
 @pytest.mark.parametrize(
