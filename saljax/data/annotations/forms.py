@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from saljax.data.annotations import aircraft, cars, coco, cub, lists, pets, voc
+from saljax.data.annotations import aircraft, cars, coco, cub, ichallenge, lists, pets, voc
 from saljax.data.annotations.example import Example
 from saljax.data.folders import some
 
@@ -31,6 +31,7 @@ FORMS = (
     Form("FGVC-Aircraft", aircraft.files, aircraft.read),
     Form("Stanford Cars", cars.files, cars.read),
     Form("Oxford-IIIT pets", pets.files, pets.read),
+    Form("iChallenge-PM", ichallenge.files, ichallenge.read),
     Form("XML of Pascal VOC or ImageNet", voc.files, voc.read),
     Form("LOC_*_solution.csv of ImageNet", lists.solutions, lists.read_solution),
     Form("a list PICTURE CLASS, as of Places365", lists.files, lists.read),
