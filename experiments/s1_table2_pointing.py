@@ -9,6 +9,10 @@ matrix products. Photographs are warped to 224 x 224, the target is the annotate
     python experiments/s1_table2_pointing.py answers --model resnet18 --weights FILE \
         --photos ../shared/real/photos --grid 10 --number 100 --out FOLDER
     python experiments/s1_table2_pointing.py table --photos ../shared/real/photos --out FOLDER
+    python experiments/s1_table2_pointing.py grids --photos ../shared/real/photos --out FOLDER
+
+`grids` compares the fused maps of each grid with those of the finest there is: table 1 asks how
+many points it takes.
 
 `answers` keeps one small file a photograph and goes on where it was stopped, with other sigmas too.
 Its cost is (number of lights and shadows) x (number of darknesses) x grid^2 passes a photograph.
@@ -149,9 +153,44 @@ def table(options) -> None:
                 row("fusion", darkness, unit, grid, widths, values, spatial * pixels)
 
 
+def grids(options) -> None:
+    stored = [
+        dict(np.load(options.out / f"{record['file']}.npz"))
+        for record in photographs(options.photos, options.number)
+    ]
+    (light,), (shadow,), (darkness,) = options.light, options.shadow, options.darkness
+    sigma_spatial = options.spatial[0] * UNITS[light[-2:]][1]
+    names = {
+        part: f"{part} {darkness} {float(text[:-2]):g} {UNITS[text[-2:]][0]}"
+        for part, text in (("light", light), ("shadow", shadow))
+    }
+    found = sorted(int(n.split()[-1]) for n in stored[0] if n.startswith(names["light"] + " "))
+
+    def fused(answers, grid):
+        values = answers[f"{names['light']} {grid}"] * (answers[f"{names['shadow']} {grid}"] + 1e-5)
+        return np.asarray(_spread(values.reshape(grid, grid), sigma_spatial))
+
+    finest = [fused(one, found[-1]) for one in stored]
+    print("| k | correlation, mean | least | maximum moves, pixels, mean | most |")
+    print("|---|---|---|---|---|")
+    for grid in found[:-1]:
+        maps = [fused(one, grid) for one in stored]
+        r = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(maps, finest, strict=True)]
+        tops = [
+            np.stack([np.unravel_index(m.argmax(), m.shape) for m in some]).astype(float)
+            for some in (maps, finest)
+        ]
+        moved = np.linalg.norm(tops[0] - tops[1], axis=1)
+        cells = np.mean(r), np.min(r), moved.mean(), moved.max()
+        print("| {} | {:.5f} | {:.4f} | {:.1f} | {:.1f} |".format(grid, *cells))
+
+
+_spread = jax.jit(lambda values, sigma: gaussians.spread_grid(values, (SIDE, SIDE), sigma))
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="S1, tables 1 and 2.")
-    parser.add_argument("command", choices=["answers", "table"])
+    parser.add_argument("command", choices=["answers", "table", "grids"])
     parser.add_argument("--photos", type=pathlib.Path, required=True)
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--number", type=int, default=100)
@@ -164,4 +203,4 @@ if __name__ == "__main__":
     parser.add_argument("--spatial", nargs="+", type=float, default=[6.0])
     parser.add_argument("--chunk-size", type=int, default=32)
     options = parser.parse_args()
-    {"answers": answers, "table": table}[options.command](options)
+    {"answers": answers, "table": table, "grids": grids}[options.command](options)
