@@ -7,9 +7,10 @@ An explanation is one call of `saljax.explain` of a whole batch, beside the bare
 forward pass of the same batch and, with `--optimized`, one step of meaningful perturbation (of the
 300 its paper takes): what 15 steps take longer than 5, over 10.
 A step of training is beside the classifier's own forward-and-backward pass of the same batch, with
-the derivative of the loss with respect to all weights, as when it was trained. The explainers have
-learned nothing, which costs the same. They take turns; a ratio is that of medians, of seconds on
-the clock and of processor time (which counts where other work shares the machine).
+the derivative of the loss with respect to all weights, as when it was trained; what explainers ask
+of the classifier, passes forward alone and back to the picture, stands there too. They have learned
+nothing, which costs the same. They take turns; a ratio is that of medians, of seconds on the clock
+and of processor time (which counts where other work shares the machine).
 """
 
 import argparse
@@ -48,6 +49,11 @@ def forward_and_backward(score_fn, images, labels):
     return jax.grad(loss)(state)
 
 
+@jax.jit
+def to_picture(score_fn, images):
+    return jax.grad(lambda images: jax.nn.log_softmax(score_fn(images))[:, 0].sum())(images)
+
+
 def in_use(score_fn, images, targets, optimized):
     """Name -> what to run."""
     probabilities = saljax.scores.probabilities(score_fn)
@@ -65,6 +71,8 @@ def in_training(score_fn, images, targets, optimized):
     del optimized
     bare = functools.partial(forward_and_backward, score_fn, images, targets)
     yield "forward and backward", bare
+    yield "forward alone", functools.partial(forward, score_fn, images)
+    yield "forward, and back to the picture", functools.partial(to_picture, score_fn, images)
     arrays, rest = split_arrays(as_pytree(score_fn))
     for name, explainer in drawn(score_fn, images[0]):
         stage = KINDS[name].stages()[-1]
