@@ -38,6 +38,8 @@ PATIENCE = 60.0
 """Seconds without any worker after which it is said what the cluster has left. Our choice."""
 CONNECTED = 10.0
 """Seconds in which a cluster has to answer. Our choice."""
+TOKENS = "; if it wants a token: RAY_AUTH_MODE=token and its RAY_AUTH_TOKEN, in the environment"
+"""Ray (2.52 and later) says of a wrong token, or of none, that it could not connect."""
 
 
 def evaluate(
@@ -202,7 +204,7 @@ def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # or it warns of a change
     try:
-        import ray
+        import ray.exceptions
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
@@ -223,8 +225,8 @@ def _cluster(address: str | None, workers: int | None) -> Iterator[Any]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"os\.fork\(\)")  # JAX warns; Ray's child only execs
             ray.init(**given, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError) as error:
-        said = str(error).splitlines()[0]
+    except (ConnectionError, ValueError, ray.exceptions.RayError) as error:
+        said = str(error).splitlines()[0].partition(". ")[0] + (TOKENS if address else "")
         raise ValueError(f"ray: no cluster at {address or 'this machine'}: {said}") from None
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)  # Ray has set its own

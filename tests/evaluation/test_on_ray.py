@@ -1,5 +1,6 @@
 """Blocks handed out to workers that die, by a stand-in for Ray: its actors are objects here."""
 
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -115,6 +116,21 @@ def test_it_is_said_that_none_has_started(crew, monkeypatch):
     done, said = crew(ray, [0])
     text = "ray: no worker has started yet; the cluster has left: CPU 0.5, memory 1e+09"
     assert done == 1 and said.count(text) == 1
+
+
+@pytest.mark.parametrize("error", [ConnectionError("Failed to connect"), RayError("No token")])
+def test_a_cluster_that_wants_a_token(monkeypatch, error):
+    """Ray says the one where the token is missing or wrong, the other where it is not set."""
+
+    def init(**given):
+        raise error
+
+    fake = SimpleNamespace(init=init, exceptions=Ray.exceptions)
+    monkeypatch.setitem(sys.modules, "ray", fake)
+    monkeypatch.setitem(sys.modules, "ray.exceptions", fake.exceptions)
+    says = f"ray: no cluster at auto: {error}; .*RAY_AUTH_MODE=token .*RAY_AUTH_TOKEN"
+    with pytest.raises(ValueError, match=says), on_ray._cluster("auto", None):
+        pass
 
 
 @pytest.mark.parametrize(
