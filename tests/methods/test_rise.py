@@ -181,6 +181,29 @@ def test_a_tolerance_ends_each_image_by_itself(monkeypatch, key):
         assert float(found.std()) * 0.3 < float(jnp.sqrt(jnp.square(error).mean()))
 
 
+def test_a_tolerance_ends_where_its_formula_holds(monkeypatch, key):
+    monkeypatch.setattr(rise_module, "TURN", 32)
+    shape, tolerance = (9, 9, 3), 0.4
+    score_fn, image = scorer(shape), picture(shape)
+    found = explained(
+        score_fn, image, 1, key=key, num_masks=640, grid=2, baseline=0.0, tolerance=tolerance,
+        details=True,
+    )  # fmt: skip
+    draw = jax.vmap(lambda i: masks.random_grid(jax.random.fold_in(key, i), shape[:2], 2, 0.5))
+    drawn = np.asarray(draw(jnp.arange(640)), np.float64)
+    scores = np.asarray(score_fn(jnp.asarray(drawn, jnp.float32)[..., None] * image[None]))[:, 1]
+    summands = scores[:, None, None] * drawn / 0.5
+
+    def holds(number):
+        error = summands[:number].std(axis=0, ddof=1) / np.sqrt(number)
+        of_mean = summands[:number].mean(axis=(1, 2)).std(ddof=1) / np.sqrt(number)
+        differs = np.sqrt((error**2).mean() - of_mean**2)
+        return differs <= tolerance * summands[:number].mean(axis=0).std()
+
+    assert int(found.num_masks) == next(n for n in range(32, 641, 32) if holds(n))
+    assert 64 < int(found.num_masks) < 640
+
+
 def test_a_tolerance_out_of_reach_takes_all_masks(monkeypatch, key):
     monkeypatch.setattr(rise_module, "TURN", 64)
     shape = (9, 9, 3)

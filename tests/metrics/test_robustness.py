@@ -225,13 +225,14 @@ def test_smooth_randomization_equals_its_definition(key):
         kernel = score_fn.args[0]["stem"]["kernel"]
         return (jnp.square(image) * kernel[:, 0].reshape(image.shape)).sum(-1)
 
+    image = 0.4 * IMAGE  # the noise is a share of its range
     settings = {"num_samples": 3, "noise": 0.2, "values": "signed", "chunk_size": 2}
     one = functools.partial(metrics.smooth_randomization, channels, key=key, **settings)
-    found = jax.jit(lambda f, x: one(f, x, 2))(NETWORK, IMAGE)
+    found = jax.jit(lambda f, x: one(f, x, 2))(NETWORK, image)
     of_layers, of_noise = jax.random.split(key)
-    spread = 0.2 * float(IMAGE.max() - IMAGE.min())
+    spread = 0.2 * float(image.max() - image.min())
     copies = [
-        np.asarray(IMAGE + spread * jax.random.normal(jax.random.fold_in(of_noise, i), IMAGE.shape))
+        np.asarray(image + spread * jax.random.normal(jax.random.fold_in(of_noise, i), image.shape))
         for i in range(3)
     ]
     number = [leaf.shape for leaf in jax.tree.leaves(NETWORK)].index((144, 7))

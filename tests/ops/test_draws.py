@@ -15,3 +15,6 @@ def test_stratified_numbers_are_one_in_each_interval_and_alike_in_all(key):
     for row in (0, 7):
         correlations = np.corrcoef(many[:, row].T)[np.triu_indices(3, 1)]
         np.testing.assert_allclose(correlations, 0, atol=4 / np.sqrt(500))
+    # So are places within the intervals, from row to row.
+    correlations = np.corrcoef((8 * many % 1)[..., 0].T)[np.triu_indices(8, 1)]
+    np.testing.assert_allclose(correlations, 0, atol=4 / np.sqrt(500))
