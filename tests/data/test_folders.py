@@ -89,3 +89,11 @@ def test_hidden_files_are_no_pictures(tmp_path):
     for name in ("a.png", "._a.png", ".b.jpg"):
         (tmp_path / name).touch()
     assert [path.name for path in folders.list_images(tmp_path)] == ["a.png"]
+
+
+def test_a_part_of_a_picture_in_the_size_of_the_whole():
+    picture = np.zeros((6, 8, 3), np.float32)
+    picture[:, 4:] = 1
+    np.testing.assert_array_equal(folders.resample(picture, (6, 8)), picture)
+    np.testing.assert_array_equal(folders.resample(picture, (6, 8), (0, 0, 8, 6)), picture)
+    assert not folders.resample(picture, (6, 8), (0, 0, 3, 6)).any()
