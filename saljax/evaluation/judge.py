@@ -41,6 +41,7 @@ class Judge:
         self._failed: set[Row | Measure] = set()
         self._compiled: set[str] = set()
         self._is_estimated, self.left = False, len(study.cases)
+        self._batch: Batch | None = None
         self.measured_by = {
             measure: store.key(
                 settings=_but_memory(measure.settings()),
@@ -60,6 +61,7 @@ class Judge:
         """Maps and measurements of one method for one batch; whether there was anything to do."""
         if row in self._failed or not judged:
             return False
+        self._begin(batch, judged)
         keys = {
             place: store.key(
                 shown=one.case.image,  # two that are alike may have different boxes
@@ -89,11 +91,12 @@ class Judge:
                         maps[place] = block.map(entry)
             self._compiled.add(row.name)
         known = {place: entry for place, entry in entries.items() if entry is not None}
+        of_row = _Maps(batch, block, maps)
         worked = bool(missing)
         for measure in self._study.measures:
             if measure not in self._failed:
                 try:
-                    worked |= self._measure(measure, row, batch, judged, known, maps, block)
+                    worked |= self._measure(measure, row, batch, judged, known, of_row, block)
                 except ValueError as error:
                     self._fail(measure, error)
         for place, entry in known.items():
@@ -102,6 +105,16 @@ class Judge:
             one.maps.update({} if where is None else {row.name: where})
             one.seconds.update({row.name: entry["seconds"]} if "seconds" in entry else {})
         return worked
+
+    def _begin(self, batch: Batch, judged: dict[int, Judged]) -> None:
+        """Make what is the same for all methods and metrics of a batch."""
+        if self._batch is batch:
+            return
+        found = {
+            p: boxes.padded(one.record["boxes"], self._most_boxes) for p, one in judged.items()
+        }
+        self._batch, self._keys = batch, dict[tuple[str, str], str]()
+        self._targets, self._corners = _targets(batch, judged), batch.everywhere(found)
 
     def _lacks_map(self, one: Judged, entry: Entry | None) -> bool:
         """Whether a map has to be made: it was never, or it was not kept and is asked for again."""
@@ -115,11 +128,15 @@ class Judge:
         of_boxes = measure.known.needs == "boxes"
         if of_boxes and not one.record["boxes"]:
             return None
-        made_by = self.measured_by[measure]
-        mask = one.record.get("mask") if measure.known.by_mask else None
-        masked = {"mask": mask} if mask else {}
-        seen = {"boxes": one.record["boxes"], "by": made_by} | masked
-        made_from = store.key(**seen) if of_boxes else made_by
+        made_from = self.measured_by[measure]
+        if of_boxes:
+            of_case = measure.name, one.case.name
+            if of_case not in self._keys:
+                mask = one.record.get("mask") if measure.known.by_mask else None
+                masked = {"mask": mask} if mask else {}
+                seen = {"boxes": one.record["boxes"], "by": made_from} | masked
+                self._keys[of_case] = store.key(**seen)
+            made_from = self._keys[of_case]
         there = entry["values"].get(measure.name, {}).get("key")
         return None if there == made_from else made_from
 
@@ -131,13 +148,13 @@ class Judge:
         self, row: Row, batch: Batch, judged: dict[int, Judged], missing: set[int]
     ) -> tuple[dict[int, np.ndarray], float]:
         """Maps of those places where they are finite, and seconds an image."""
-        (images, ids), targets = batch.images, _targets(batch, judged)
+        images, ids = batch.images
         self._estimate(images)
         self._working(work=f"{row.name}, {batch.cases[min(missing)].image}")
         key, score_fn = jax.random.key(self._study.seed), self._score_fns[row.explains]
         start = time.perf_counter()
         found = np.asarray(
-            loop.wait(explain(row.method, score_fn, images, targets, key=key, ids=ids))
+            loop.wait(explain(row.method, score_fn, images, self._targets, key=key, ids=ids))
         )
         seconds = (time.perf_counter() - start) / batch.size
         if found.shape != images.shape[:-1]:
@@ -166,7 +183,7 @@ class Judge:
         batch: Batch,
         judged: dict[int, Judged],
         known: dict[int, Entry],
-        maps: dict[int, np.ndarray],
+        maps: "_Maps",
         block: Block,
     ) -> bool:
         """Take one measurement where it is not there yet, as one program; whether it was so."""
@@ -175,16 +192,11 @@ class Judge:
         if not due:
             return False
         self._working(work=f"{row.name}, {batch.cases[min(due)].image}: {measure.name}")
-        for place in due:
-            if place not in maps:
-                maps[place] = block.map(known[place])
-        corners = {
-            p: boxes.padded(one.record["boxes"], self._most_boxes) for p, one in judged.items()
-        }
-        objects = batch.everywhere(corners)
+        objects = self._corners
         if self._has_masks and measure.known.by_mask:
             objects = self._masks(batch, judged, objects)
-        arrays = devices.shard((_targets(batch, judged), batch.everywhere(maps), objects))
+        saliencies = maps.of({place: known[place] for place in due})
+        arrays = devices.shard((self._targets, saliencies, objects))
         given: dict[str, Any] = {}
         if measure.known.needs in ("classifier", "method"):
             given = {
@@ -213,6 +225,22 @@ class Judge:
             if (mask := batch.masks[place]) is not None:
                 found[place] = mask
         return found
+
+
+class _Maps:
+    """Maps of one method for one batch, those that are there and those that have to be read."""
+
+    def __init__(self, batch: Batch, block: Block, maps: dict[int, np.ndarray]):
+        self._batch, self._block, self._maps = batch, block, maps
+        self._together: np.ndarray | None = None
+
+    def of(self, entries: dict[int, Entry]) -> np.ndarray:
+        """(N, *spatial), with the maps of these entries in their places."""
+        read = {p: self._block.map(entry) for p, entry in entries.items() if p not in self._maps}
+        if read or self._together is None:
+            self._maps |= read
+            self._together = self._batch.everywhere(self._maps)
+        return self._together
 
 
 def _targets(batch: Batch, judged: dict[int, Judged]) -> np.ndarray:
