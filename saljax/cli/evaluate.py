@@ -43,9 +43,9 @@ class Shard(click.ParamType):
     metavar="FILE|FOLDER",
     type=options.File(),
     help="Boxes of their objects, as data sets have them: COCO JSON, a folder of XML (Pascal VOC, "
-    "ImageNet), LOC_val_solution.csv, the folder of CUB-200-2011, FGVC-Aircraft or Oxford-IIIT "
-    "pets; or .json, .jsonl, .csv or .tsv of your own. A list PICTURE CLASS gives classes alone. "
-    "Without it, metrics that need none.",
+    "ImageNet), LOC_val_solution.csv, the folder of CUB-200-2011, FGVC-Aircraft, Oxford-IIIT "
+    "pets or iChallenge-PM; or .json, .jsonl, .csv or .tsv of your own. A list PICTURE CLASS gives "
+    "classes alone. Without it, metrics that need none.",
 )
 @click.option(
     "--boxes-format",
