@@ -1,6 +1,6 @@
 """The methods that `saljax explain` was asked for, from the words of its command line."""
 
-import functools
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,15 +51,11 @@ def rows(
     return of_table.rows(",".join(names), settings, layer, references=False)
 
 
-def of_tfds(data: Path, number: int | None) -> dict[Path, Callable[[], bytes]]:
+def of_tfds(data: Path, number: int | None) -> inputs.Contents:
     """The first pictures of a data set, all if None; ValueError where it cannot be opened."""
     if not str(data).startswith(tfds_cases.PREFIX):
         raise ValueError(f"--data {data}: expected tfds:NAME; folders are IMAGES, without --data")
-    annotated = tfds_cases.opened(str(data))
-    return {
-        data / annotated.example(index).image: functools.partial(annotated.content, index)
-        for index in range(min(annotated.number, number or annotated.number))
-    }
+    return dict(itertools.islice(tfds_cases.pictures(data), number))
 
 
 def willing(found: Sequence[Row], known: Classifier, say: Callable[[str], None]) -> list[Row]:

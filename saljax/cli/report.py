@@ -1,6 +1,6 @@
 """`saljax report`: evaluations as pages that open from disk."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -64,7 +64,7 @@ def write(run, out: Path, number: int, data: Path | None = None) -> int:
 
     shown = min(number, len(run.record["images"]))
     folder = data or Path(run.record["settings"]["data"])
-    contents = _contents(str(folder), [one["image"] for one in run.record["images"][:shown]])
+    contents = _contents(folder, [one["image"] for one in run.record["images"][:shown]])
     with progress("drawing the page", shown, "image") as advance:
         lost = site.write(run, out, folder, number, advance, contents)
     if lost:
@@ -73,16 +73,19 @@ def write(run, out: Path, number: int, data: Path | None = None) -> int:
     return lost
 
 
-def _contents(data: str, images: Sequence[str]):
-    """See `page.pictures.Contents`."""
+def _contents(data: Path, images: Iterable[str]) -> dict[Path, Callable[[], bytes]]:
+    """Of the images of a data set; none where they are files, or it cannot be opened."""
     from saljax.evaluation import tfds_cases
 
-    if not data.startswith(tfds_cases.PREFIX):
-        return lambda name: None
+    wanted, found = {data / name for name in images}, dict[Path, Callable[[], bytes]]()
+    if not str(data).startswith(tfds_cases.PREFIX):
+        return found
     try:
-        annotated = tfds_cases.opened(data)
+        for path, content in tfds_cases.pictures(data):
+            if path in wanted:
+                found.setdefault(path, content)
+            if len(found) == len(wanted):
+                break
     except ValueError as error:  # all but the photographs can be shown
         say(str(error))
-        return lambda name: None
-    places = tfds_cases.places(annotated, images)
-    return lambda name: annotated.content(places[name]) if name in places else None
+    return found

@@ -1,6 +1,5 @@
 """What `saljax evaluate` is asked: methods, metrics, pictures, and how they are cut into blocks."""
 
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -64,8 +63,7 @@ class Study(NamedTuple):
         """A picture as the classifier sees it, and as people do; see `inputs.read`."""
         resize, crop, padded = self.framing
         shape = self.classifier.about.input_shape
-        content = case.content and io.BytesIO(case.content())
-        return inputs.read(case.path, shape, resize, crop, self.values, padded, content)
+        return inputs.read(case.path, shape, resize, crop, self.values, padded, case.content)
 
     @property
     def has_masks(self) -> bool:

@@ -1,7 +1,7 @@
 """What is to be explained and judged of a data set of TensorFlow Datasets."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +70,15 @@ def opened(data: str) -> Annotated:
     return tfds_boxes.read(*tfds_boxes.named(data.removeprefix(PREFIX)))
 
 
-def places(annotated: Annotated, images: Iterable[str]) -> dict[str, int]:
-    """Where images lie in a data set, by the names that `gather` gave them."""
-    wanted, found = set(images), dict[str, int]()
+def pictures(data: Path) -> Iterator[tuple[Path, Callable[[], bytes]]]:
+    """Where each picture of a data set would lie in a folder of its name, and what gives its bytes.
+
+    Raises:
+        ValueError: it cannot be opened.
+    """
+    annotated = opened(str(data))
     for index in range(annotated.number):
-        if len(found) == len(wanted):
-            break
-        name = annotated.example(index).image
-        if name in wanted:
-            found.setdefault(name, index)
-    return found
+        yield data / annotated.example(index).image, functools.partial(annotated.content, index)
 
 
 _classes = functools.lru_cache(maxsize=1024)(classes)

@@ -1,8 +1,9 @@
 """Small pictures of a page: each image once, and its maps side by side in gray."""
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,27 +20,24 @@ PHOTO, MAP = 256, 128
 QUALITY = 85
 
 
-Contents = Callable[[str], bytes | None]
-"""From the name of an image to what is in it, where it is no file; else None."""
-
-
-def photo(run: Run, place: int, data: Path, contents: Contents = lambda name: None) -> bytes | None:
+def photo(
+    run: Run, place: int, data: Path, contents: inputs.Contents = MappingProxyType({})
+) -> bytes | None:
     """What the classifier saw of an image, as JPEG; None where it is not there any more.
 
     Args:
         run: the evaluation.
         place: of the image in its record.
         data: folder of the images.
-        contents: of those that are not in it.
+        contents: of those that are no files in it.
     """
     sees, one = run.record["settings"]["sees"], run.record["images"][place]
     framing = tuple(sees["input_shape"]), sees["resize"], sees["crop"]
     values, padded = run.record["settings"]["range"], sees.get("padded", False)
     try:
-        content = contents(one["image"])
-        given = None if content is None else io.BytesIO(content)
-        how = *framing, values and tuple(values), padded, given
-        shown = inputs.read(data / one["image"], *how).shown
+        path = data / one["image"]
+        how = *framing, values and tuple(values), padded, contents.get(path)
+        shown = inputs.read(path, *how).shown
     except (OSError, UnreadableImage):
         return None
     return _jpeg(_within(np.asarray(shown), PHOTO))

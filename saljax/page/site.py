@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from saljax.evaluation.tfds_cases import data_name
@@ -11,7 +12,7 @@ from saljax.page import data as numbers
 from saljax.page import pictures
 from saljax.page.citations import bibtex
 from saljax.page.run import Run, changed, paper
-from saljax.runs import store
+from saljax.runs import inputs, store
 
 SCRIPTS = ("common.js", "table.js", "plots.js", "detail.js", "images.js")
 COPIED = ("table.csv", "table.tex", "table.md", "values.csv", "differences.csv", "curves.csv")
@@ -23,7 +24,7 @@ def write(
     folder: Path,
     most: int = numbers.MOST,
     advance: Callable[..., None] = lambda items=1: None,
-    contents: pictures.Contents = lambda name: None,
+    contents: inputs.Contents = MappingProxyType({}),
 ) -> int:
     """Write the page of an evaluation.
 
@@ -34,7 +35,7 @@ def write(
         most: images with pictures. The table is of all, the numbers of single images are of the
             first `data.MOST`.
         advance: told how many images more have theirs.
-        contents: of images that are not in the folder.
+        contents: of images that are no files in the folder.
 
     Returns:
         How many images are not there any more.

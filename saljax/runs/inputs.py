@@ -21,7 +21,7 @@ NUMPY = b"\x93NUMPY"
 Say = Callable[[Path, str], None]
 """Told what is to be said of a file or folder."""
 Contents = Mapping[Path, Callable[[], bytes]]
-"""What is in pictures that are no files."""
+"""Path of a picture that is no file -> what gives its bytes."""
 
 
 class Input(NamedTuple):
@@ -162,7 +162,7 @@ def read(
     crop: int | None,
     values: files.Range | None = None,
     padded: bool = False,
-    content: io.BytesIO | None = None,
+    content: Callable[[], bytes] | None = None,
 ) -> Input:
     """Read a picture, or a .npy or NIfTI file, for a classifier.
 
@@ -173,7 +173,7 @@ def read(
         crop: as `folders.prepare`.
         values: see `files.read_image`.
         padded: as `folders.prepare`.
-        content: what is in the file, where there is none on disk.
+        content: gives what is in the file, where there is none on disk.
 
     Returns:
         The image as the classifier sees it and as people do.
@@ -181,7 +181,7 @@ def read(
     Raises:
         UnreadableImage: not readable, or not an image for this classifier.
     """
-    given = content or (_stdin() if path == STDIN else path)
+    given = io.BytesIO(content()) if content else _stdin() if path == STDIN else path
     if medical.is_nifti(path):
         array, values, guessed = volume_files.read(path, values)
         array, said = _of_shape(array, input_shape), _said(values, guessed)

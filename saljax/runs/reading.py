@@ -1,6 +1,5 @@
 """The pictures of a run, read one after the other as they are needed."""
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -48,8 +47,7 @@ class Reading:
         path, (resize, crop, padded) = self._paths[name], self._framing
         content = self._contents.get(path)
         try:
-            given = content and io.BytesIO(content())
-            read = inputs.read(path, self._shape, resize, crop, self._values, padded, given)
+            read = inputs.read(path, self._shape, resize, crop, self._values, padded, content)
         except folders.UnreadableImage as error:
             self._complain(path, str(error))
             return None
