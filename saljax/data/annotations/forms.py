@@ -31,8 +31,8 @@ FORMS = (
     Form("FGVC-Aircraft", aircraft.files, aircraft.read),
     Form("Stanford Cars", cars.files, cars.read),
     Form("Oxford-IIIT pets", pets.files, pets.read),
-    Form("iChallenge-PM", ichallenge.files, ichallenge.read),
     Form("XML of Pascal VOC or ImageNet", voc.files, voc.read),
+    Form("iChallenge-PM", ichallenge.files, ichallenge.read),
     Form("LOC_*_solution.csv of ImageNet", lists.solutions, lists.read_solution),
     Form("a list PICTURE CLASS, as of Places365", lists.files, lists.read),
 )

@@ -31,9 +31,9 @@ def files(path: Path) -> list[Path]:
         return []
     masks = [
         one
+        for folder in sorted(path.rglob("Lesion_Masks"))
         for lesion in LESIONS
-        for folder in sorted(path.rglob(f"Lesion_Masks/{lesion}"))
-        for one in sorted(folder.glob("[!.]*"))
+        for one in sorted((folder / lesion).glob("[!.]*"))
         if one.suffix.lower() in (".bmp", ".png")
     ]
     sheets = [one for one in sorted(path.rglob("*.csv")) if X in _columns(one)] if masks else []
